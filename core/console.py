@@ -1,0 +1,89 @@
+"""What the program tells a person: tables on stdout; lines and progress on stderr.
+
+rich draws them where it is installed and the stream is a terminal; otherwise they are plain lines.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+# Seconds between two plain progress lines, so that a log stays readable.
+QUIET = 10.0
+
+
+def say(text: str) -> None:
+    """One line on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Yield the items and show progress: a bar on a terminal, a line now and then in a pipe.
+
+    what: what is being done, for example "epoch 3". total: number of items, if `items` has no len.
+    """
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)  # type: ignore[arg-type]
+    if sys.stderr.isatty():
+        try:
+            from rich.console import Console
+            from rich.progress import track as rich_track
+        except ImportError:
+            pass
+        else:
+            yield from rich_track(
+                items, what, total=total, console=Console(stderr=True), transient=True
+            )
+            return
+    started = last = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= QUIET:
+            of = f" of {total}" if total else ""
+            say(f"{what}: {done}{of}, {now - started:.0f} s")
+            last = now
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    """Print a table on stdout; the first column is left-aligned, the others right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        try:
+            from rich.console import Console
+            from rich.table import Table
+        except ImportError:
+            pass
+        else:
+            drawn = Table(title=title or None, title_justify="left")
+            for i, name in enumerate(columns):
+                drawn.add_column(name, justify="left" if i == 0 else "right")
+            for row in cells:
+                drawn.add_row(*row)
+            Console().print(drawn)
+            return
+    if title:
+        print(title)
+    print(plain_table(columns, cells))
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The table as aligned text without a trailing newline."""
+    widths = [max(len(str(row[i])) for row in [columns, *rows]) for i in range(len(columns))]
+    lines = []
+    for row in [list(columns), *rows]:
+        first = f"{row[0]:<{widths[0]}}"
+        rest = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:])]
+        lines.append("  ".join([first, *rest]).rstrip())
+    return "\n".join(lines)
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """The table in GitHub's Markdown, first column left-aligned, others right."""
+    head = "| " + " | ".join(columns) + " |"
+    rule = "|" + "|".join([" --- "] + [" ---: "] * (len(columns) - 1)) + "|"
+    body = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join([head, rule, *body])
