@@ -1,0 +1,1 @@
+"""Training: labelled face pictures -> a run folder with a folded Keras network and its curves."""

@@ -1,0 +1,52 @@
+"""The word `train`: a recipe and a data set -> a run folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+HELP = "Train a network on labelled face pictures and write a run folder."
+EXAMPLES = (
+    "edgemood train --data fer2013.csv",
+    "edgemood train --recipe nano --data faces/ --epochs 20",
+    "edgemood train --resume",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--recipe", default="small", help="what to train: small (default), nano or seed"
+    )
+    parser.add_argument(
+        "--data", help="folder of class folders, zip of one, or fer2013.csv; default EDGEMOOD_DATA"
+    )
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
+    parser.add_argument(
+        "--run", type=Path, help="folder to write; default runs/<recipe>, then <recipe>-2, ..."
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="go on with a run that was stopped; default the newest one",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from edgemood.console import say
+    from edgemood.train import runs
+
+    if args.resume is None:
+        run = runs.start(args.recipe, args.data, args.epochs, args.seed, args.run)
+    else:
+        run = runs.find_unfinished(Path(args.resume) if args.resume else None)
+    try:
+        runs.train(run)
+    except KeyboardInterrupt:
+        say(f"stopped; every finished epoch is kept. Go on with: edgemood train --resume {run}")
+        raise
+    return 0

@@ -1,0 +1,116 @@
+"""The registry of networks: name -> an untrained Keras model from raw gray pixels to logits.
+
+Every network takes float32 [N, 48, 48, 1], pixels 0..255, and returns logits [N, outputs]. It is
+a plain chain of layers, so that `fold` can merge scaling and batch normalisation into the
+convolutions: the deployed network is convolutions, ReLUs and one dense layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+from keras import layers
+
+from edgemood.crop import SIZE
+
+
+def seed(outputs: int) -> keras.Model:
+    """The network that the project grew out of, and the first row of every table.
+
+    2.49 M parameters, 86.8 M multiply-accumulates.
+    """
+    return keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 1)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(128, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(256, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(512, activation="relu"),
+            layers.Dense(outputs),
+        ],
+        name="seed",
+    )
+
+
+def small(outputs: int) -> keras.Model:
+    """0.78 M parameters, 30 M multiply-accumulates: what a laptop or a Raspberry Pi runs."""
+    widths = [(16, 2), (32, 1), (64, 2), (64, 1), (64, 1), (112, 2), (112, 1), (112, 1)]
+    return _plain("small", [*widths, (160, 2), (160, 1)], outputs)
+
+
+def nano(outputs: int) -> keras.Model:
+    """0.21 M parameters, 5.3 M multiply-accumulates: for the smallest boards."""
+    return _plain("nano", [(16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (96, 2), (96, 1)], outputs)
+
+
+def _plain(name: str, widths: Sequence[tuple[int, int]], outputs: int) -> keras.Model:
+    """3x3 convolutions of (channels, stride) with batch normalisation and ReLU, mean, dense.
+
+    Plain 3x3 convolutions are the fastest per multiply-accumulate in int8 (no depthwise ones, no
+    squeeze-and-excite, no additions), multiples of 16 channels fill the vector registers, and the
+    mean instead of a flattened dense layer keeps the parameters few.
+    """
+    # Scaling without an offset can be folded into the first convolution exactly, because the zeros
+    # it pads with stay zeros; the batch normalisation behind it takes care of the mean.
+    chain = [keras.Input((SIZE, SIZE, 1)), layers.Rescaling(1 / 64)]
+    for channels, stride in widths:
+        chain += [
+            layers.Conv2D(
+                channels, 3, stride, padding="same", use_bias=False, kernel_initializer="he_normal"
+            ),
+            layers.BatchNormalization(momentum=0.98),
+            layers.ReLU(),
+        ]
+    chain += [layers.GlobalAveragePooling2D(), layers.Dense(outputs)]
+    return keras.Sequential(chain, name=name)
+
+
+NETWORKS: dict[str, Callable[[int], keras.Model]] = {"seed": seed, "small": small, "nano": nano}
+
+
+def fold(model: keras.Model, classes: int, temperature: float = 1.0) -> keras.Model:
+    """The deployed form of a trained network: raw pixels 0..255 -> probabilities [N, classes].
+
+    Scaling goes into the first convolution's kernel, batch normalisation into kernel and bias of
+    the convolution before it (Jacob et al. 2018, arXiv:1712.05877, section 3.2), the temperature
+    into the last dense layer, of which only the first `classes` outputs are kept. Standard layers
+    only. Raises ValueError for a layer it cannot place.
+    """
+    chain: list[keras.layers.Layer] = [keras.Input((SIZE, SIZE, 1))]
+    weights: list[list[np.ndarray]] = []
+    scale = 1.0
+    for layer in model.layers:
+        if isinstance(layer, layers.Rescaling) and layer.offset == 0:
+            scale *= layer.scale
+        elif isinstance(layer, layers.Conv2D | layers.Dense):
+            kernel, *bias = (np.array(value, np.float64) for value in layer.get_weights())
+            weights.append([kernel * scale, bias[0] if bias else np.zeros(kernel.shape[-1])])
+            scale = 1.0
+            chain.append(type(layer).from_config(layer.get_config() | {"use_bias": True}))
+        elif isinstance(layer, layers.BatchNormalization):
+            gamma, beta, mean, variance = (np.array(v, np.float64) for v in layer.get_weights())
+            gain = gamma / np.sqrt(variance + layer.epsilon)
+            kernel, offset = weights[-1]
+            weights[-1] = [kernel * gain, (offset - mean) * gain + beta]
+        elif isinstance(layer, layers.ReLU):
+            chain[-1].activation = keras.activations.relu
+        elif isinstance(
+            layer, layers.MaxPooling2D | layers.GlobalAveragePooling2D | layers.Flatten
+        ):
+            chain.append(type(layer).from_config(layer.get_config()))
+        elif not isinstance(layer, layers.InputLayer):
+            raise ValueError(f"{layer.name} is not a layer that can be folded")
+    config = chain[-1].get_config() | {"units": classes, "activation": "softmax"}
+    chain[-1] = layers.Dense.from_config(config)
+    weights[-1] = [value[..., :classes] / temperature for value in weights[-1]]
+    folded = keras.Sequential(chain, name=model.name)
+    folded.set_weights([value.astype(np.float32) for pair in weights for value in pair])
+    return folded

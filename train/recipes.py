@@ -1,0 +1,79 @@
+"""Recipes: everything that decides what a training run does, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgemood.train.augment import Augmentation
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to train one network.
+
+    network: a name from `networks.NETWORKS`. optimizer: "adam", at a constant learning rate, or
+    "sgd": Nesterov momentum 0.9, `warmup` epochs up to the learning rate, then a cosine to zero.
+    weight_decay: decoupled, on kernels only. smoothing: share of a target spread over all
+    classes. mixup: alpha of the blend, switched off for the last 15 % of epochs. average: decay
+    per step of the weights' exponential moving average, which is what is kept; 0: none. votes:
+    weight of a second loss, on the distribution of FER+ votes where the data set has them; the
+    outputs that it trains are dropped when the network is folded.
+    """
+
+    network: str
+    epochs: int
+    optimizer: str
+    learning_rate: float
+    batch: int
+    augmentation: Augmentation
+    warmup: int = 0
+    weight_decay: float = 0.0
+    smoothing: float = 0.0
+    mixup: float = 0.0
+    average: float = 0.0
+    votes: float = 0.0
+
+
+_FACES = Augmentation(
+    flip=0.5, rotation=12, scale=0.15, shift=4, shear=0.1, light=0.3, erase=0.25, damage=0.3
+)
+
+RECIPES = {
+    # The program that the project grew out of: its optimizer and its generator's augmentation.
+    "seed": Recipe(
+        network="seed",
+        epochs=50,
+        optimizer="adam",
+        learning_rate=1e-3,
+        batch=32,
+        augmentation=Augmentation(flip=0.5, rotation=10, scale=0.1, shift=4.8, shear=0.1),
+    ),
+    "small": Recipe(
+        network="small",
+        epochs=60,
+        optimizer="sgd",
+        learning_rate=0.1,
+        batch=128,
+        warmup=2,
+        weight_decay=5e-3,
+        smoothing=0.05,
+        mixup=0.2,
+        average=0.998,
+        votes=0.5,
+        augmentation=_FACES,
+    ),
+    "nano": Recipe(
+        network="nano",
+        epochs=60,
+        optimizer="sgd",
+        learning_rate=0.1,
+        batch=128,
+        warmup=2,
+        weight_decay=5e-3,
+        smoothing=0.05,
+        mixup=0.2,
+        average=0.998,
+        votes=0.5,
+        augmentation=_FACES,
+    ),
+}

@@ -1,0 +1,261 @@
+"""A run folder: started, found again, trained, finished.
+
+It holds `config.json`, `checkpoint.npz` while it trains, and at its end `history.csv`,
+`curves.png`, `confusion.png`, `model.keras` (folded) and `report.md`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import edgemood
+from edgemood.console import say
+from edgemood.datasets import (
+    ALL,
+    FERPLUS_COLUMNS,
+    JUDGED,
+    TRAINING,
+    Dataset,
+    ferplus_votes,
+    open_dataset,
+)
+from edgemood.errors import EdgemoodError
+from edgemood.files import write_text
+from edgemood.metrics import negative_log_likelihood, threshold_for_accuracy
+from edgemood.train import fit
+from edgemood.train.augment import Augmentation
+from edgemood.train.networks import fold
+from edgemood.train.recipes import RECIPES, Recipe
+
+RUNS = Path("runs")
+CONFIG, CHECKPOINT, MODEL = "config.json", "checkpoint.npz", "model.keras"
+# Share of the training pictures that only calibrates; of a set without splits, that also judges.
+HELD_BACK, HELD_BACK_UNSPLIT = 0.05, 0.2
+UNSURE_ACCURACY = 0.9  # what is not marked unsure should be right this often
+
+
+def start(name: str, data: str | None, epochs: int | None, seed: int, folder: Path | None) -> Path:
+    """Make the folder of a new run; raises EdgemoodError where an argument does not fit."""
+    if name not in RECIPES:
+        raise EdgemoodError(
+            f"there is no recipe '{name}': {', '.join(RECIPES)} are there. Name one of them."
+        )
+    if epochs is not None and epochs < 1:
+        raise EdgemoodError(f"{epochs} epochs were asked for, 1 or more are wanted.")
+    dataset = open_dataset(data)
+    dataset.require_every_class()
+    train, held_back = hold_back(dataset, seed)
+    folder = folder or _free_folder(name)
+    if (folder / CONFIG).exists():
+        raise EdgemoodError(
+            f"{folder} holds a run already: name another with --run, or go on with it: "
+            f"edgemood train --resume {folder}"
+        )
+    recipe = RECIPES[name]
+    config = {
+        "name": name,
+        "recipe": asdict(recipe),
+        "epochs": epochs or recipe.epochs,
+        "seed": seed,
+        "data": str(dataset.path.resolve()),
+        "classes": list(dataset.classes),
+        "training_split": str(dataset.splits[train[0]]),
+        "held_back": dataset.rows[held_back].tolist(),
+        "edgemood": edgemood.__version__,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgemoodError(
+            f"{folder} cannot be made: {error.strerror}. Name another with --run."
+        ) from error
+    _write_config(folder, config)
+    return folder
+
+
+def find_unfinished(folder: Path | None) -> Path:
+    """The run to go on with: the one named, or the newest in ./runs that has not ended."""
+    if folder is None:
+        unfinished = [
+            path.parent for path in RUNS.glob(f"*/{CONFIG}") if not (path.parent / MODEL).exists()
+        ]
+        if not unfinished:
+            raise EdgemoodError(
+                f"no run in {RUNS}/ is unfinished. Start one: edgemood train --recipe small"
+            )
+        return max(unfinished, key=lambda path: (path / CONFIG).stat().st_mtime)
+    if not (folder / CONFIG).exists():
+        raise EdgemoodError(
+            f"{folder} is no run folder: it has no {CONFIG}. Name one that edgemood train made."
+        )
+    if (folder / MODEL).exists():
+        raise EdgemoodError(f"{folder} has ended; its network is {folder / MODEL}.")
+    return folder
+
+
+def train(folder: Path) -> None:
+    """Train a started run to its end, from its last checkpoint if it has one."""
+    config = read_config(folder)
+    recipe = _recipe(config["recipe"])
+    dataset = open_dataset(config["data"])
+    material = prepare_material(recipe, dataset, config)
+    outputs = material.targets.shape[1]
+    say(
+        f"{config['name']}: {len(material.train):,} pictures to learn from, "
+        f"{len(material.validation):,} held back, {config['epochs']} epochs -> {folder}"
+    )
+    keras.utils.set_random_seed(config["seed"])
+    steps = len(material.train) // fit.batch_size(recipe, material)
+    state = fit.prepare(recipe, material.classes, outputs, steps, config["epochs"])
+    if (folder / CHECKPOINT).exists():
+        state.load(folder / CHECKPOINT)
+        say(f"going on after epoch {len(state.history)}")
+    fit.fit(recipe, material, state, config["epochs"], config["seed"], folder / CHECKPOINT)
+    _finish(folder, config, material, state)
+
+
+def hold_back(dataset: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(indices to learn from, indices held back) of the training split.
+
+    The same share of every class is held back, copies of a picture always together, so that
+    nothing held back has been seen. Raises EdgemoodError where there is nothing to learn from.
+    """
+    split = TRAINING if TRAINING in dataset.splits else ALL
+    pool = np.flatnonzero(dataset.splits == split)
+    if not len(pool):
+        raise EdgemoodError(
+            f"{dataset.path} has no split to learn from: it has "
+            f"{', '.join(sorted(set(dataset.splits.tolist())))}, '{TRAINING}' was wanted."
+        )
+    share = HELD_BACK if split == TRAINING else HELD_BACK_UNSPLIT
+    _, first, group = np.unique(
+        dataset.select(pool).digests(), return_index=True, return_inverse=True
+    )
+    label = dataset.labels[pool[first]]  # of each group of copies
+    rng = np.random.default_rng(seed)
+    chosen = np.zeros(len(first), bool)
+    for index in range(len(dataset.classes)):
+        groups = np.flatnonzero(label == index)
+        count = max(1, round(share * len(groups))) if len(groups) > 1 else 0
+        chosen[rng.choice(groups, count, replace=False)] = True
+    held = chosen[group]
+    if held.all() or not held.any():
+        raise EdgemoodError(
+            f"{dataset.path} has {len(first)} different pictures to learn from: at least two of "
+            "each class are wanted. Add some."
+        )
+    return pool[~held], pool[held]
+
+
+def prepare_material(recipe: Recipe, dataset: Dataset, config: dict[str, Any]) -> fit.Material:
+    """Targets from labels and, where the recipe and the data have them, votes."""
+    held = np.isin(dataset.rows, config["held_back"])
+    learnt = (dataset.splits == config["training_split"]) & ~held
+    classes = len(dataset.classes)
+    targets = np.eye(classes, dtype=np.float32)[dataset.labels]
+    targets = (1 - recipe.smoothing) * targets + recipe.smoothing / classes
+    votes = ferplus_votes(dataset) if recipe.votes else None
+    if votes is not None:
+        share = votes.astype(np.float32) / votes.sum(axis=1, keepdims=True)
+        targets = np.concatenate([targets, share], axis=1)
+        say(f"FER+ votes of {len(FERPLUS_COLUMNS)} kinds join as a second target")
+    return fit.Material(
+        dataset, targets.astype(np.float32), np.flatnonzero(learnt), np.flatnonzero(held)
+    )
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The divisor of the logits that makes the labels likeliest (Guo et al. 2017, section 4.2).
+
+    logits: float64 [N, classes]. Searched between 1/4 and 4 by golden section.
+    """
+
+    def loss(log_temperature: float) -> float:
+        return negative_log_likelihood(softmax(logits / np.exp(log_temperature)), labels)
+
+    low, high = np.log(0.25), np.log(4.0)
+    golden = (np.sqrt(5) - 1) / 2
+    for _ in range(40):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        low, high = (low, right) if loss(left) < loss(right) else (left, high)
+    return float(np.exp((low + high) / 2))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / CONFIG).read_text())
+    except (OSError, ValueError) as error:
+        raise EdgemoodError(
+            f"{folder / CONFIG} cannot be read: {error}. Start a new run."
+        ) from error
+
+
+def _finish(folder: Path, config: dict[str, Any], material: fit.Material, state: fit.State) -> None:
+    """Calibrate, fold, judge and write everything a run folder holds at its end."""
+    dataset = material.dataset
+    labels = dataset.labels[material.validation]
+    logits = fit.logits_of(state.average, dataset, material.validation)[:, : material.classes]
+    temperature = fit_temperature(logits, labels)
+    unsure = threshold_for_accuracy(softmax(logits / temperature), labels, UNSURE_ACCURACY)
+    model = fold(state.average, material.classes, temperature)
+
+    judged = next((name for name in JUDGED if name in dataset.splits), None)
+    if judged in (None, ALL, config["training_split"]):
+        judged, chosen = "held back", material.validation
+    else:
+        chosen = np.flatnonzero(dataset.splits == judged)
+    probabilities = fit.logits_of(model, dataset, chosen)
+
+    config["card"] = {
+        "description": f"Facial expression from a gray 48x48 face, network '{config['name']}'",
+        "license": "Apache-2.0",
+        "training_data": f"{len(material.train)} pictures of {dataset.path.name}, "
+        f"split {config['training_split']}",
+        "temperature": temperature,
+        "unsure_below": unsure,
+    }
+    table = io.StringIO()
+    writer = csv.DictWriter(table, fit.HISTORY, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(state.history)
+    write_text(folder / "history.csv", table.getvalue())
+    from edgemood.train import report
+
+    report.write(folder, config, state.history, judged, dataset.labels[chosen], probabilities)
+    _write_config(folder, config)
+    # Last: whoever finds a model in a folder finds everything else there too.
+    unfinished = folder / f".{MODEL}"
+    model.save(unfinished)
+    os.replace(unfinished, folder / MODEL)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    say(f"done: {folder / 'report.md'}; next: edgemood export {folder}")
+
+
+def _recipe(values: dict[str, Any]) -> Recipe:
+    return Recipe(**{**values, "augmentation": Augmentation(**values["augmentation"])})
+
+
+def _free_folder(name: str) -> Path:
+    folder, number = RUNS / name, 1
+    while folder.exists():
+        number += 1
+        folder = RUNS / f"{name}-{number}"
+    return folder
+
+
+def _write_config(folder: Path, config: dict[str, Any]) -> None:
+    write_text(folder / CONFIG, json.dumps(config) + "\n")
