@@ -30,7 +30,17 @@ WORDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one word; returns the exit code. No traceback for what a user can mend."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read our output has gone. Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+
+
+def _run(argv: list[str]) -> int:
     parser = _parser(argv)
     args = parser.parse_args(argv)
     if args.word is None:
@@ -49,16 +59,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(
             f"edgemood: `edgemood {args.word}` needs {error.name}, which is not installed. "
-            f"Install it with: pip install 'edgemood[{extra}]'",
+            f"Install it, in Edgemood's folder, with: pip install -e '.[{extra}]'",
             file=sys.stderr,
         )
         return 2
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # Whoever read our output has gone. Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+    except ImportError as error:
+        # OpenCV's wheel wants libraries that every desktop has and a bare server may not.
+        if args.debug or "cannot open shared object file" not in str(error):
+            raise
+        print(
+            f"edgemood: a library of the system is missing: {error}. On Debian, Ubuntu and "
+            "Raspberry Pi OS, install it with: sudo apt install libgl1 libglib2.0-0",
+            file=sys.stderr,
+        )
+        return 2
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

@@ -63,7 +63,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str =
                 drawn.add_column(name, justify="left" if i == 0 else "right")
             for row in cells:
                 drawn.add_row(*row)
-            Console().print(drawn)
+            # A file name in brackets is no markup.
+            Console(markup=False).print(drawn)
             return
     if title:
         print(title)

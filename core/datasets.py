@@ -58,6 +58,8 @@ SPLITS = {
     "test": {"test", "testing"},
 }
 ALL = "all"  # the split of a data set that has none
+# Where `edgemood data` puts FER-2013, and where it is looked for when nobody names a data set.
+DATA_FOLDER = Path("data")
 # What to judge a model on when nobody names a split: the first of these that is there.
 JUDGED = ("PublicTest", "test", "validation", ALL)
 
@@ -181,14 +183,15 @@ def open_dataset(path: str | os.PathLike[str] | None = None) -> Dataset:
     """Open a data set; raises EdgemoodError where there is none or a row or file of it is bad.
 
     path: a folder, zip or csv as described above, or a folder that holds one of them
-    (`fer2013.csv*` is preferred there, since it is lossless). None: the path in EDGEMOOD_DATA.
+    (`fer2013.csv*` is preferred there, since it is lossless). None: see `default_path`.
     """
     if path is None:
-        path = os.environ.get("EDGEMOOD_DATA")
-        if not path:
+        path = default_path()
+        if path is None:
             raise EdgemoodError(
-                "no data set was named: pass --data PATH or set EDGEMOOD_DATA to a folder of "
-                "class folders, a zip of one, or fer2013.csv; `edgemood data` fetches FER-2013."
+                f"no data set was named and there is none in {DATA_FOLDER}/ here: pass --data PATH "
+                "or set EDGEMOOD_DATA to a folder of class folders, a zip of one, or "
+                "fer2013.csv; `edgemood data` fetches FER-2013."
             )
     given = Path(path).expanduser()
     if not given.exists():
@@ -211,25 +214,40 @@ def open_dataset(path: str | os.PathLike[str] | None = None) -> Dataset:
     )
 
 
+def default_path() -> Path | None:
+    """Where a data set is looked for when nobody names one: EDGEMOOD_DATA, else a filled data/."""
+    named = os.environ.get("EDGEMOOD_DATA")
+    if named:
+        return Path(named)
+    return DATA_FOLDER if DATA_FOLDER.is_dir() and any(DATA_FOLDER.iterdir()) else None
+
+
+def ferplus_file(dataset: Dataset) -> Path | None:
+    """`fer2013new.csv` beside the data set, a folder or a file that is named after FER-2013.
+
+    Votes say nothing about other pictures that happen to lie there.
+    """
+    if dataset.path.is_file() and "fer2013" not in dataset.path.name.lower():
+        return None
+    beside = dataset.path if dataset.path.is_dir() else dataset.path.parent
+    file = beside / FERPLUS_FILE
+    return file if file.exists() else None
+
+
 def ferplus_votes(dataset: Dataset) -> np.ndarray | None:
     """FER+ votes for each picture, int64 [N, 10] in the order of FERPLUS_COLUMNS, or None.
 
-    They are read from `fer2013new.csv` beside the data set, a folder or a file that is named after
-    FER-2013: votes say nothing about other pictures that happen to lie there. A csv joins by row. A
-    folder or zip joins through the csv beside it, each picture paired with the row that looks the
-    same.
+    They are read from `ferplus_file`. A csv joins by row. A folder or zip joins through the csv
+    beside it, each picture paired with the row that looks the same.
     """
-    beside = dataset.path if dataset.path.is_dir() else dataset.path.parent
-    if dataset.path.is_file() and "fer2013" not in dataset.path.name.lower():
-        return None
-    file = beside / FERPLUS_FILE
-    if not file.exists():
+    file = ferplus_file(dataset)
+    if file is None:
         return None
     usage, votes = _read_votes(file)
     if _is_csv(dataset.path):
         rows = dataset.rows
     else:
-        source = _known_file(beside)
+        source = _known_file(file.parent)
         if source is None or not _is_csv(source):
             return None
         whole = _open_csv(source)
@@ -335,7 +353,7 @@ def _open_text(path: Path) -> io.TextIOBase:
             member = next((m for m in archive if m.name.endswith("fer2013.csv")), None)
             if member is None:
                 raise EdgemoodError(f"{path} holds no fer2013.csv. Pass the csv itself.")
-            return io.TextIOWrapper(archive.extractfile(member))  # type: ignore[arg-type]
+            return io.TextIOWrapper(archive.extractfile(member))  # type: ignore[type-var]
         if path.suffix == ".zip":
             archive_zip = zipfile.ZipFile(path)
             inside = [n for n in archive_zip.namelist() if n.endswith(".csv")]

@@ -135,20 +135,23 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
         raise EdgemoodError(f"{path} cannot be used: {error}. Export it again.") from error
 
 
-def write_model(path: str | os.PathLike[str], network: bytes, card: Card) -> None:
-    """Write network and card as one file, moved into place when it is whole.
+def pack_model(network: bytes, card: Card) -> bytes:
+    """Network and card as the bytes of one file, in the network's own format.
 
-    network: a serialised ONNX model or a TFLite flatbuffer; the ending of `path` must agree. A
-    card that an ONNX network already has is replaced.
+    network: a serialised ONNX model or a TFLite flatbuffer. A card that an ONNX network already
+    has is replaced.
     """
-    path = Path(path)
-    if path.suffix == ".tflite":
-        data = network + _card_zip(network, card)
-    else:
-        bare = b"".join(
-            network[start:end] for number, start, end, _ in _fields(network) if number != _PROPS
-        )
-        data = bare + _card_props(bare, card)
+    if network[4:8] == b"TFL3":
+        return network + _card_zip(network, card)
+    bare = b"".join(
+        network[start:end] for number, start, end, _ in _fields(network) if number != _PROPS
+    )
+    return bare + _card_props(bare, card)
+
+
+def write_model(path: str | os.PathLike[str], network: bytes, card: Card) -> None:
+    """Write network and card (see `pack_model`) as one file, moved into place when it is whole."""
+    data = pack_model(network, card)
     with replace_file(path) as file:
         file.write(data)
 

@@ -93,9 +93,8 @@ def _relight(images: np.ndarray, light: float, rng: np.random.Generator) -> None
     shape = (len(images), 1, 1)
     contrast = 1 + light * rng.uniform(-1, 1, shape).astype(np.float32)
     offset = 128 * light * rng.uniform(-1, 1, shape).astype(np.float32)
-    np.copyto(
-        images, np.clip((images - 128) * contrast + 128 + offset + 0.5, 0, 255), casting="unsafe"
-    )
+    changed = (images.astype(np.float32) - 128) * contrast + 128 + offset
+    np.copyto(images, np.clip(changed + 0.5, 0, 255), casting="unsafe")
 
 
 def _damage(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

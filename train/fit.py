@@ -7,11 +7,11 @@ bit as one that was not.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -23,6 +23,8 @@ from edgemood.files import replace_file
 from edgemood.train.augment import augment, mixup
 from edgemood.train.networks import NETWORKS
 from edgemood.train.recipes import Recipe
+
+T = TypeVar("T")
 
 MIXUP_SHARE = 0.85  # of the epochs; the last ones see pictures as they are
 HISTORY = ("epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
@@ -48,11 +50,12 @@ class Material:
 
 @dataclass
 class State:
-    """Where a run stands: everything that a checkpoint holds."""
+    """Where a run stands: everything that a checkpoint holds. columns: of the history."""
 
     model: keras.Model
     average: keras.Model
     history: list[dict[str, float]] = field(default_factory=list)
+    columns: tuple[str, ...] = HISTORY
 
     def follow(self, decay: float) -> None:
         """Move the average towards the network, as far as a decay of so much per step says.
@@ -66,8 +69,10 @@ class State:
             slow.assign(keep * slow + (1 - keep) * fast)
 
     def save(self, path: Path) -> None:
-        arrays = {f"{i:04}": np.asarray(value) for i, value in enumerate(self._variables())}
-        rows = np.array([[row[name] for name in HISTORY] for row in self.history])
+        arrays = {
+            f"{i:04}": ops.convert_to_numpy(value) for i, value in enumerate(self._variables())
+        }
+        rows = np.array([[row[name] for name in self.columns] for row in self.history])
         with replace_file(path) as file:
             np.savez(file, history=rows, **arrays)
 
@@ -75,7 +80,9 @@ class State:
         with np.load(path) as saved:
             for i, variable in enumerate(self._variables()):
                 variable.assign(saved[f"{i:04}"])
-            self.history = [dict(zip(HISTORY, row.tolist())) for row in saved["history"]]
+            self.history = [dict(zip(self.columns, row.tolist())) for row in saved["history"]]
+        for row in self.history:
+            row["epoch"] = int(row["epoch"])
 
     def _variables(self) -> list[keras.Variable]:
         optimizer = self.model.optimizer.variables
@@ -130,17 +137,18 @@ def fit(
         began = time.monotonic()
         mixed = recipe.mixup if epoch < MIXUP_SHARE * epochs else 0.0
         batches = batches_of(recipe, material, mixed, (seed, epoch))
-        state.model.reset_metrics()
+        figures = []  # (loss, accuracy) of each batch
         for images, targets in track(batches, f"epoch {epoch + 1} of {epochs}", steps):
-            figures = state.model.train_on_batch(images, targets, return_dict=True)
+            figures.append(state.model.train_on_batch(images, targets))
             state.follow(recipe.average)
+        loss, accuracy = np.mean(figures, axis=0).tolist()
         val_loss, val_accuracy = validate(state.average, material)
         state.history.append(
             {
                 "epoch": epoch + 1,
                 "learning_rate": float(state.model.optimizer.learning_rate),
-                "loss": float(figures["loss"]),
-                "accuracy": float(figures["accuracy"]),
+                "loss": loss,
+                "accuracy": accuracy,
                 "val_loss": val_loss,
                 "val_accuracy": val_accuracy,
             }
@@ -164,7 +172,9 @@ def logits_of(model: keras.Model, dataset: Dataset, chosen: np.ndarray) -> np.nd
     parts = [chosen[start : start + 512] for start in range(0, len(chosen), 512)]
     return np.concatenate(
         [
-            np.asarray(model(dataset.read(part)[..., None].astype(np.float32), training=False))
+            ops.convert_to_numpy(
+                model(dataset.read(part)[..., None].astype(np.float32), training=False)
+            )
             for part in parts
         ]
     ).astype(np.float64)
@@ -193,13 +203,18 @@ def batches_of(
         pixels, targets = images[..., None].astype(np.float32), material.targets[chosen]
         return mixup(pixels, targets, mixed, rng) if mixed else (pixels, targets)
 
+    yield from ahead(make, len(order))
+
+
+def ahead(make: Callable[[int], T], steps: int) -> Iterator[T]:
+    """make(0), make(1), ...; the next one is made in a thread while this one is used."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(make, 0)
-        for step in range(len(order)):
-            batch = coming.result()
-            if step + 1 < len(order):
+        for step in range(steps):
+            made = coming.result()
+            if step + 1 < steps:
                 coming = pool.submit(make, step + 1)
-            yield batch
+            yield made
 
 
 def _cross_entropy(targets: Any, logits: Any) -> Any:

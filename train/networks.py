@@ -66,7 +66,7 @@ def _plain(name: str, widths: Sequence[tuple[int, int]], outputs: int) -> keras.
             layers.Conv2D(
                 channels, 3, stride, padding="same", use_bias=False, kernel_initializer="he_normal"
             ),
-            layers.BatchNormalization(momentum=0.98),
+            layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
         ]
     chain += [layers.GlobalAveragePooling2D(), layers.Dense(outputs)]

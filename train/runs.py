@@ -31,7 +31,7 @@ from edgemood.datasets import (
 from edgemood.errors import EdgemoodError
 from edgemood.files import write_text
 from edgemood.metrics import negative_log_likelihood, threshold_for_accuracy
-from edgemood.train import fit
+from edgemood.train import fit, report
 from edgemood.train.augment import Augmentation
 from edgemood.train.networks import fold
 from edgemood.train.recipes import RECIPES, Recipe
@@ -233,8 +233,6 @@ def _finish(folder: Path, config: dict[str, Any], material: fit.Material, state:
     writer.writeheader()
     writer.writerows(state.history)
     write_text(folder / "history.csv", table.getvalue())
-    from edgemood.train import report
-
     report.write(folder, config, state.history, judged, dataset.labels[chosen], probabilities)
     _write_config(folder, config)
     # Last: whoever finds a model in a folder finds everything else there too.

@@ -1,0 +1,74 @@
+"""The command: what a person can mend ends in one sentence and an exit code, not in a traceback."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from edgemood import cli
+
+WORD = """
+HELP, EXAMPLES = "Try.", ["edgemood try"]
+
+def add_arguments(parser):
+    pass
+
+def main(args):
+    {body}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest):
+    """Runs a word whose `main` has this body; returns the exit code."""
+    monkeypatch.syspath_prepend(tmp_path)
+    name = re.sub(r"\W", "_", request.node.name)  # a module of its own: Python keeps them
+    monkeypatch.setitem(cli.WORDS, "try", (name, "try"))
+
+    def run(body: str, *options: str) -> int:
+        (tmp_path / f"{name}.py").write_text(WORD.format(body=body))
+        return cli.main(["try", *options])
+
+    return run
+
+
+@pytest.mark.parametrize("code", [2, 1])
+def test_an_error_that_can_be_mended_is_one_line(run, code: int, capsys) -> None:
+    body = f"from edgemood.errors import EdgemoodError; raise EdgemoodError('x is bad.', {code})"
+    assert run(body) == code
+    assert capsys.readouterr().err == "edgemood: x is bad.\n"
+
+
+def test_debug_shows_the_traceback_too(run, capsys) -> None:
+    body = "from edgemood.errors import EdgemoodError; raise EdgemoodError('x is bad.')"
+    assert run(body, "--debug") == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_package_of_an_extra_that_is_missing_is_named_with_its_extra(run, capsys) -> None:
+    assert run("raise ModuleNotFoundError(name='keras')") == 2
+    assert "needs keras, which is not installed" in (error := capsys.readouterr().err)
+    assert "'.[train]'" in error
+
+
+def test_a_library_of_the_system_that_is_missing_is_named_with_its_remedy(run, capsys) -> None:
+    assert run("raise ImportError('libGL.so.1: cannot open shared object file')") == 2
+    assert "libGL.so.1" in (error := capsys.readouterr().err)
+    assert "sudo apt install libgl1 libglib2.0-0" in error
+
+
+def test_a_fault_of_our_own_is_not_hidden(run) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        run("raise ModuleNotFoundError(name='no_such_module')")
+
+
+def test_an_interrupt_is_quiet(run, capsys) -> None:
+    assert run("raise KeyboardInterrupt") == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_no_word_at_all_shows_the_words(capsys) -> None:
+    assert cli.main([]) == 0
+    assert "evaluate" in capsys.readouterr().out

@@ -1,0 +1,67 @@
+"""Networks have the size they promise, and their folded form computes the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from edgemood.train.networks import NETWORKS, fold
+
+TEMPERATURE = 1.4
+
+
+def lived_in(name: str) -> keras.Model:
+    """A network with ten outputs whose batch normalisation is far from its initial state."""
+    keras.utils.set_random_seed(3)
+    model = NETWORKS[name](10)
+    rng = np.random.default_rng(3)
+    for variable in model.variables:
+        if variable.path.split("/")[-1] in ("gamma", "beta", "moving_mean", "moving_variance"):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    return model
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_folded_network_gives_the_softmax_of_the_first_logits(name: str) -> None:
+    model = lived_in(name)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 48, 48, 1)).astype(np.float32)
+    logits = keras.ops.convert_to_numpy(model(pixels, training=False))[:, :7] / TEMPERATURE
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    folded = fold(model, 7, TEMPERATURE)
+    assert np.abs(keras.ops.convert_to_numpy(folded(pixels)) - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("seed", 2_490_000), ("small", 800_000), ("nano", 220_000)]
+)
+def test_folded_network_stays_under_its_size(name: str, parameters: int) -> None:
+    assert fold(NETWORKS[name](7), 7).count_params() <= parameters
+
+
+def test_folded_network_loads_without_the_code_that_trained_it(tmp_path: Path) -> None:
+    fold(lived_in("nano"), 7).save(tmp_path / "model.keras")
+    program = (
+        "import sys; sys.modules['edgemood'] = None\n"
+        "import keras\n"
+        "model = keras.models.load_model(sys.argv[1])\n"
+        "print({type(layer).__module__.split('.')[0] for layer in model.layers})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "model.keras"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "{'keras'}"
+
+
+def test_a_layer_that_cannot_be_folded_is_refused() -> None:
+    model = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Rescaling(1, offset=-0.5)])
+    with pytest.raises(ValueError, match="rescaling"):
+        fold(model, 7)

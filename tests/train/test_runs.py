@@ -1,0 +1,214 @@
+"""A run: it learns, leaves a whole folder behind, stops and resumes, and repeats itself exactly."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from edgemood.datasets import open_dataset
+from edgemood.errors import EdgemoodError
+from edgemood.train import runs
+from edgemood.train.augment import Augmentation
+from edgemood.train.recipes import RECIPES
+
+EPOCHS = 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_recipe() -> None:
+    """`nano` for little data: small batches, pictures nearly as they are."""
+    RECIPES["quick"] = replace(
+        RECIPES["nano"],
+        batch=16,
+        learning_rate=0.03,
+        average=0.9,
+        mixup=0,
+        augmentation=Augmentation(shift=2, light=0.2),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(pattern_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "quick"
+    runs.train(runs.start("quick", str(pattern_folder), EPOCHS, 0, folder))
+    return folder
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "history.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_folder_holds_everything_about_its_run(run: Path) -> None:
+    assert sorted(path.name for path in run.iterdir()) == [
+        "config.json",
+        "confusion.png",
+        "curves.png",
+        "history.csv",
+        "model.keras",
+        "report.md",
+    ]
+    for picture in ("curves.png", "confusion.png"):
+        assert cv2.imread(str(run / picture)).std() > 5
+    report = (run / "report.md").read_text()
+    assert "split **test**, 60 pictures" in report
+    assert "curves.png" in report
+    assert [row["epoch"] for row in history(run)] == [str(i) for i in range(1, EPOCHS + 1)]
+
+
+def test_the_folded_network_has_learnt_what_the_report_says(
+    run: Path, pattern_folder: Path
+) -> None:
+    model = keras.models.load_model(run / "model.keras")
+    test = open_dataset(pattern_folder).split("test")
+    probabilities = keras.ops.convert_to_numpy(model(test.images()[..., None].astype(np.float32)))
+    share = (probabilities.argmax(axis=1) == test.labels).mean()
+    assert share > 0.9
+    assert f"| accuracy | {share:.1%} " in (run / "report.md").read_text()
+
+
+def test_history_has_loss_and_accuracy_of_training_and_validation(run: Path) -> None:
+    rows = history(run)
+    assert set(rows[0]) == {
+        "epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy",
+    }  # fmt: skip
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert float(rows[-1]["val_accuracy"]) > float(rows[0]["val_accuracy"])
+
+
+def test_the_same_seed_gives_the_same_history_and_another_seed_another(
+    pattern_folder: Path, tmp_path: Path
+) -> None:
+    histories = []
+    for name, seed in (("once", 0), ("again", 0), ("other", 1)):
+        runs.train(runs.start("quick", str(pattern_folder), 2, seed, tmp_path / name))
+        histories.append((tmp_path / name / "history.csv").read_bytes())
+    assert histories[0] == histories[1]
+    assert histories[0] != histories[2]
+
+
+def weights(folder: Path) -> list[np.ndarray]:
+    return keras.models.load_model(folder / "model.keras").get_weights()
+
+
+def test_a_run_killed_and_resumed_ends_bit_for_bit_as_an_undisturbed_one(
+    pattern_folder: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "edgemood.cli", "train", "--recipe", "nano", "--data"]
+    command += [str(pattern_folder), "--epochs", "8", "--run"]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run([*command, str(whole)], check=True, env=environment, capture_output=True)
+
+    with subprocess.Popen(
+        [*command, str(broken)], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch 2 of 8: loss"):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        assert process.wait() == 128 + signal.SIGINT
+    assert "Go on with: edgemood train --resume" in rest
+    assert "Traceback" not in rest
+    assert not (broken / "model.keras").exists()
+
+    resumed = subprocess.run(
+        [sys.executable, "-m", "edgemood.cli", "train", "--resume", str(broken)],
+        check=True, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    done = int(resumed.stderr.split("going on after epoch ")[1].split()[0])
+    assert 2 <= done < 8
+    assert (broken / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
+    for ours, theirs in zip(weights(broken), weights(whole), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_copies_of_a_picture_are_held_back_together(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(100):
+        folder = tmp_path / "train" / ("even", "odd")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        image = rng.integers(0, 256, (48, 48), dtype=np.uint8)
+        for copy in range(3):
+            cv2.imwrite(str(folder / f"{number}-{copy}.png"), image)
+    dataset = open_dataset(tmp_path)
+    number = np.array([int(Path(name).stem.split("-")[0]) for name in dataset.names])
+    train, held = runs.hold_back(dataset, 0)
+    assert len(train) + len(held) == 300
+    assert not set(number[train]) & set(number[held])
+    assert np.bincount(dataset.labels[held]).tolist() == [6, 6]  # 5 % of 50 pictures, three each
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (20_000, 5))
+    labels = np.array([rng.choice(5, p=p) for p in runs.softmax(logits)])
+    assert runs.fit_temperature(logits, labels) == pytest.approx(1, abs=0.05)
+    assert runs.fit_temperature(3 * logits, labels) == pytest.approx(3, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("big", None, None, 0, None), "no recipe 'big': seed, small, nano"),
+        (("nano", "{data}", 0, 0, None), "0 epochs"),
+        (("nano", "{data}", None, 0, "{run}"), "holds a run already"),
+    ],
+    ids=["unknown recipe", "no epochs", "folder in use"],
+)
+def test_what_does_not_fit_is_refused_in_one_sentence(
+    arguments: tuple, says: str, run: Path, pattern_folder: Path
+) -> None:
+    name, data, epochs, seed, folder = (
+        value.format(data=pattern_folder, run=run) if isinstance(value, str) else value
+        for value in arguments
+    )
+    with pytest.raises(EdgemoodError, match=says):
+        runs.start(name, data, epochs, seed, folder and Path(folder))
+
+
+def test_a_finished_run_is_not_resumed(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(EdgemoodError, match="has ended"):
+        runs.find_unfinished(run)
+    with pytest.raises(EdgemoodError, match=r"no run folder: it has no config\.json"):
+        runs.find_unfinished(tmp_path)
+
+
+def test_votes_become_a_second_target(faces_csv: Path) -> None:
+    dataset = open_dataset(faces_csv)
+    config = {"held_back": [0], "training_split": "Training"}
+    material = runs.prepare_material(RECIPES["small"], dataset, config)
+    classes = len(dataset.classes)
+    assert material.targets.shape == (len(dataset), classes + 10)
+    assert np.allclose(material.targets[:, :classes].sum(axis=1), 1)
+    assert np.allclose(material.targets[:, classes:].sum(axis=1), 1)
+    assert 0 not in material.train
+    assert material.validation.tolist() == [0]
+
+
+@pytest.fixture
+def faces_csv(tmp_path: Path) -> Path:
+    """A fer2013.csv of seven random pictures with fer2013new.csv beside it."""
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{code},{' '.join(map(str, rng.integers(0, 256, 2304)))},Training" for code in range(7)
+    ]
+    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    header = (
+        "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    )
+    votes = [f"Training,fer{i}.png,{i},{10 - i},0,0,0,0,0,0,0,0" for i in range(7)]
+    (tmp_path / "fer2013new.csv").write_text("\n".join([header, *votes]) + "\n")
+    return tmp_path / "fer2013.csv"

@@ -1,0 +1,265 @@
+"""faces.zip and FER-2013 -> `Bank`: gray pictures with the faces in them, split by person.
+
+faces.zip holds people/, frames with one annotated face each; people_keypoints.csv, 68 landmarks a
+frame; crops/, faces cut close; negatives/, pictures without a face. FER-2013's Training faces bring
+expressions. Boxes come from YuNet, the teacher, so that they are in its style everywhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgemood.console import say, track
+from edgemood.datasets import TRAINING, Dataset, open_dataset
+from edgemood.errors import EdgemoodError
+from edgemood.files import replace_file
+from edgemood.runtime.faces import fetch_yunet
+
+ARCHIVE = "faces.zip"
+KEYPOINTS = "people_keypoints.csv"
+PARTS = ("people", "crops", "expressions")
+PER_EXPRESSION = 1000  # FER-2013 faces of each class; disgust has 436
+# A tenth of the frame around a close face is not enough for the teacher; the edge is repeated.
+MARGIN = 0.3
+# Longest side at which the teacher looks. At 320 it found the annotated face in each of 300 frames
+# tried, with a score of at least 0.89.
+FRAME_SIDE, CROP_SIDE = 320, 256
+SURE, UNSURE = 0.6, 0.3  # teacher's scores: a face from the first, left open from the second
+# YuNet's landmarks and the annotators' lie 5 % of a box width apart (median): each is as far off
+# as the other, so the mean is learnt; past this distance the teacher has seen another face.
+AGREE = 0.2
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture and its faces.
+
+    levels: gray uint8 [h, w], then half, quarter and eighth of it, by area. faces: float32 [n, 15],
+    x, y, width, height, five landmarks, all in pixels, and 1, or 0 for what may be a face. person:
+    who is in it, "" if unknown. close: cut so close that nothing of the surroundings is in it.
+    """
+
+    levels: tuple[np.ndarray, ...]
+    faces: np.ndarray
+    person: str = ""
+    close: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)"""
+        height, width = self.levels[0].shape
+        return height, width
+
+
+@dataclass(frozen=True)
+class Bank:
+    """What scenes are made of. faces: by part, each picture with at least one sure face."""
+
+    faces: dict[str, list[Picture]]
+    negatives: list[Picture]
+
+
+def archive_in(path: str | os.PathLike[str]) -> Path:
+    """faces.zip itself, or the one in this folder; raises EdgemoodError where there is none."""
+    given = Path(path).expanduser()
+    archive = given / ARCHIVE if given.is_dir() else given
+    try:
+        with zipfile.ZipFile(archive) as members:
+            whole = KEYPOINTS in members.namelist()
+    except (OSError, zipfile.BadZipFile):
+        whole = False
+    if not whole:
+        raise EdgemoodError(
+            f"{archive} is not a zip with {KEYPOINTS}: pictures of people, of no one, and "
+            f"landmarks were wanted. Pass {ARCHIVE} or its folder with --data."
+        )
+    return archive
+
+
+def expressions_beside(archive: Path) -> Dataset | None:
+    """The labelled faces in the archive's folder, such as fer2013.csv, if there are any."""
+    try:
+        return open_dataset(archive.parent)
+    except EdgemoodError:
+        return None
+
+
+def read(archive: Path, labels: Path) -> Bank:
+    """All pictures with their faces. labels: .npz, where the teacher's answers are kept."""
+    with zipfile.ZipFile(archive) as members:
+        names = {
+            part: sorted(n for n in members.namelist() if n.startswith(f"{part}/") and n[-1] != "/")
+            for part in ("people", "crops", "negatives")
+        }
+        images = {part: [_decoded(members, name) for name in names[part]] for part in names}
+        points = _annotations(members)
+    dataset = expressions_beside(archive)
+    images["expressions"] = [] if dataset is None else list(_expressions(dataset))
+    if dataset is None:
+        say(f"no labelled faces beside {archive}: expressions will vary less")
+    if not labels.exists():
+        found = {part: _taught(part, images[part]) for part in PARTS}
+        with replace_file(labels) as file:
+            np.savez_compressed(
+                file,
+                **{part: np.concatenate(rows) for part, rows in found.items() if rows},
+                **{f"{part}_counts": [len(r) for r in rows] for part, rows in found.items()},
+            )
+    faces: dict[str, list[Picture]] = {}
+    with np.load(labels) as saved:
+        for part in PARTS:
+            counts = saved[f"{part}_counts"]
+            if len(counts) != len(images[part]):
+                raise EdgemoodError(
+                    f"{labels} belongs to other pictures than {archive}. Start a new run."
+                )
+            rows = np.split(saved[part], np.cumsum(counts)[:-1]) if len(counts) else []
+            faces[part] = []
+            for i, (image, found_here) in enumerate(zip(images[part], rows)):
+                name = names[part][i] if part in names else ""
+                found_here = agreed(found_here, points.get(name))
+                if (found_here[:, 14] == 1).any():
+                    faces[part].append(
+                        Picture(_levels(image), found_here, person_of(name), part != "people")
+                    )
+    nobody = np.empty((0, 15), np.float32)
+    return Bank(faces, [Picture(_levels(image), nobody) for image in images["negatives"]])
+
+
+def split(bank: Bank, share: float, seed: int) -> tuple[Bank, Bank]:
+    """(bank to learn from, bank to judge by), disjoint in people and in negatives.
+
+    A share of those in people/ is held out, with everything that crops/ has of them. Expressions
+    are nobody's by name, so all are learnt from.
+    """
+    rng = np.random.default_rng(seed)
+    persons = sorted({picture.person for picture in bank.faces["people"]})
+    held = set(rng.permutation(persons)[: round(share * len(persons))].tolist())
+    out = rng.permutation(len(bank.negatives)) < share * len(bank.negatives)
+    banks = [
+        Bank(
+            {
+                part: [picture for picture in pictures if (picture.person in held) == test]
+                for part, pictures in bank.faces.items()
+            },
+            [picture for picture, held_out in zip(bank.negatives, out) if held_out == test],
+        )
+        for test in (False, True)
+    ]
+    return banks[0], banks[1]
+
+
+def person_of(name: str) -> str:
+    """people/Luis_Fonsi_21.jpg -> Luis_Fonsi"""
+    return Path(name).stem.rpartition("_")[0]
+
+
+def agreed(faces: np.ndarray, points: np.ndarray | None) -> np.ndarray:
+    """The teacher's faces, that of the annotation with the mean of both landmarks.
+
+    faces: float32 [n, 15] as in `Picture`. points: float32 [5, 2] of one face, or None.
+    """
+    if points is None or not len(faces):
+        return faces
+    faces = faces.copy()
+    apart = faces[:, 4:14].reshape(-1, 5, 2) - points
+    distance = np.linalg.norm(apart, axis=2).mean(axis=1) / faces[:, 2]
+    nearest = int(distance.argmin())
+    if distance[nearest] < AGREE:
+        faces[nearest, 4:14] -= apart[nearest].ravel() / 2
+        faces[nearest, 14] = 1
+    return faces
+
+
+def five_of(points: np.ndarray) -> np.ndarray:
+    """The 68 points of the iBUG annotation, [68, 2], as YuNet's five.
+
+    Person's right eye, left eye (means of their outlines), tip of the nose, right and left corner
+    of the mouth.
+    """
+    eyes = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
+    return np.stack([*eyes, points[30], points[48], points[54]]).astype(np.float32)
+
+
+def teacher_path() -> Path:
+    """EDGEMOOD_DETECTOR, which should be YuNet's file, or YuNet fetched into the cache."""
+    named = os.environ.get("EDGEMOOD_DETECTOR")
+    return Path(named).expanduser() if named else fetch_yunet()
+
+
+class Teacher:
+    """YuNet at a fixed longest side; a picture of gray uint8 [h, w] -> float32 [n, 15] rows."""
+
+    def __init__(self, side: int, score: float = UNSURE) -> None:
+        self.side = side
+        self._net = cv2.FaceDetectorYN.create(str(teacher_path()), "", (side, side), score, 0.3)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Box, landmarks in the picture's pixels, score."""
+        scale = self.side / max(image.shape)
+        size = round(image.shape[1] * scale), round(image.shape[0] * scale)
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        shown = cv2.cvtColor(cv2.resize(image, size, interpolation=method), cv2.COLOR_GRAY2BGR)
+        self._net.setInputSize(size)
+        found = self._net.detect(shown)[1]
+        if found is None:
+            return np.empty((0, 15), np.float32)
+        found[:, :14] /= np.float32(scale)
+        return found
+
+
+def _taught(part: str, images: list[np.ndarray]) -> list[np.ndarray]:
+    """The teacher's faces in each picture, as in `Picture`."""
+    frames = part == "people"
+    teacher = Teacher(FRAME_SIDE if frames else CROP_SIDE)
+    rows = []
+    for image in track(images, f"the teacher looks at {part}"):
+        margin = 0 if frames else round(MARGIN * max(image.shape))
+        found = teacher(cv2.copyMakeBorder(image, *[margin] * 4, cv2.BORDER_REPLICATE))
+        found[:, [0, 1, *range(4, 14)]] -= margin
+        found[:, 14] = found[:, 14] >= SURE
+        rows.append(found)
+    return rows
+
+
+def _decoded(members: zipfile.ZipFile, name: str) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(members.read(name), np.uint8), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise EdgemoodError(f"{members.filename}: {name} is not a picture. Copy the file again.")
+    return image
+
+
+def _annotations(members: zipfile.ZipFile) -> dict[str, np.ndarray]:
+    """Name of a frame -> five landmarks of its face."""
+    rows = csv.reader(io.StringIO(members.read(KEYPOINTS).decode()))
+    next(rows)
+    return {row[0]: five_of(np.array(row[1:], np.float32).reshape(68, 2)) for row in rows}
+
+
+def _expressions(dataset: Dataset) -> Iterator[np.ndarray]:
+    """Up to PER_EXPRESSION Training pictures of each class, spread over the data set."""
+    training = np.flatnonzero(dataset.splits == TRAINING)
+    chosen: list[int] = []
+    for label in range(len(dataset.classes)):
+        of_class = training[dataset.labels[training] == label]
+        chosen += of_class[:: max(1, len(of_class) // PER_EXPRESSION)][:PER_EXPRESSION].tolist()
+    return iter(dataset.read(np.array(chosen, np.int64)))
+
+
+def _levels(image: np.ndarray) -> tuple[np.ndarray, ...]:
+    def halves(image: np.ndarray) -> Iterable[np.ndarray]:
+        for _ in range(4):
+            yield image
+            size = max(1, image.shape[1] // 2), max(1, image.shape[0] // 2)
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+    return tuple(halves(image))
