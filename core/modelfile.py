@@ -14,6 +14,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -198,7 +199,7 @@ def _read_tflite(path: Path, data: bytes) -> tuple[bytes, str | None, str]:
                 return data, None, ""
             text, digest = (archive.read(member).decode() for member in members)
         return data[:start], text, digest
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError,
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError,
             NotImplementedError, RuntimeError):  # fmt: skip
         return data, None, ""
 

@@ -10,16 +10,21 @@ HELP = "Train a network on labelled face pictures and write a run folder."
 EXAMPLES = (
     "edgemood train --data fer2013.csv",
     "edgemood train --recipe nano --data faces/ --epochs 20",
+    "edgemood train --recipe face --data faces.zip",
     "edgemood train --resume",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--recipe", default="small", help="what to train: small (default), nano or seed"
+        "--recipe",
+        default="small",
+        help="what to train: small (default), nano or seed; face: the face detector",
     )
     parser.add_argument(
-        "--data", help="folder of class folders, zip of one, or fer2013.csv; default EDGEMOOD_DATA"
+        "--data",
+        help="folder of class folders, zip of one, or fer2013.csv (face: faces.zip or its folder); "
+        "default EDGEMOOD_DATA",
     )
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
     parser.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
@@ -39,13 +44,17 @@ def main(args: argparse.Namespace) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from edgemood.console import say
     from edgemood.train import runs
+    from edgemood.train.detector import runs as detector_runs
 
-    if args.resume is None:
+    if args.resume is None and args.recipe == detector_runs.NAME:
+        run = detector_runs.start(args.data, args.epochs, args.seed, args.run)
+    elif args.resume is None:
         run = runs.start(args.recipe, args.data, args.epochs, args.seed, args.run)
     else:
         run = runs.find_unfinished(Path(args.resume) if args.resume else None)
+    detector = runs.read_config(run)["name"] == detector_runs.NAME
     try:
-        runs.train(run)
+        (detector_runs if detector else runs).train(run)
     except KeyboardInterrupt:
         say(f"stopped; every finished epoch is kept. Go on with: edgemood train --resume {run}")
         raise

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,6 @@ def start(name: str, data: str | None, epochs: int | None, seed: int, folder: Pa
     dataset = open_dataset(data)
     dataset.require_every_class()
     train, held_back = hold_back(dataset, seed)
-    folder = folder or _free_folder(name)
-    if (folder / CONFIG).exists():
-        raise EdgemoodError(
-            f"{folder} holds a run already: name another with --run, or go on with it: "
-            f"edgemood train --resume {folder}"
-        )
     recipe = RECIPES[name]
     config = {
         "name": name,
@@ -72,13 +67,24 @@ def start(name: str, data: str | None, epochs: int | None, seed: int, folder: Pa
         "held_back": dataset.rows[held_back].tolist(),
         "edgemood": edgemood.__version__,
     }
+    return new_folder(name, folder, config)
+
+
+def new_folder(name: str, folder: Path | None, config: dict[str, Any]) -> Path:
+    """The folder of a new run with its config.json; None: the next free one in ./runs."""
+    folder = folder or _free_folder(name)
+    if (folder / CONFIG).exists():
+        raise EdgemoodError(
+            f"{folder} holds a run already: name another with --run, or go on with it: "
+            f"edgemood train --resume {folder}"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EdgemoodError(
             f"{folder} cannot be made: {error.strerror}. Name another with --run."
         ) from error
-    _write_config(folder, config)
+    write_config(folder, config)
     return folder
 
 
@@ -228,18 +234,10 @@ def _finish(folder: Path, config: dict[str, Any], material: fit.Material, state:
         "temperature": temperature,
         "unsure_below": unsure,
     }
-    table = io.StringIO()
-    writer = csv.DictWriter(table, fit.HISTORY, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(state.history)
-    write_text(folder / "history.csv", table.getvalue())
+    write_history(folder, state.columns, state.history)
     report.write(folder, config, state.history, judged, dataset.labels[chosen], probabilities)
-    _write_config(folder, config)
-    # Last: whoever finds a model in a folder finds everything else there too.
-    unfinished = folder / f".{MODEL}"
-    model.save(unfinished)
-    os.replace(unfinished, folder / MODEL)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    write_config(folder, config)
+    save_model(folder, model)
     say(f"done: {folder / 'report.md'}; next: edgemood export {folder}")
 
 
@@ -255,5 +253,21 @@ def _free_folder(name: str) -> Path:
     return folder
 
 
-def _write_config(folder: Path, config: dict[str, Any]) -> None:
+def write_history(folder: Path, columns: Sequence[str], rows: list[dict[str, float]]) -> None:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(folder / "history.csv", table.getvalue())
+
+
+def save_model(folder: Path, model: keras.Model) -> None:
+    """The end of a run: whoever finds a model in a folder finds everything else there too."""
+    unfinished = folder / f".{MODEL}"
+    model.save(unfinished)
+    os.replace(unfinished, folder / MODEL)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
     write_text(folder / CONFIG, json.dumps(config) + "\n")

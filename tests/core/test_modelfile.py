@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -274,17 +275,12 @@ def test_labels_that_do_not_fit_the_output_are_refused(
 
 
 def test_a_flipped_bit_anywhere_gives_a_sentence_or_a_working_model(file: Path) -> None:
-    """Half of the flips hit the card, the zip or the metadata, where parsers must stand them."""
     whole = file.read_bytes()
     expected = EmotionModel(file).predict(CROPS)
     rng = np.random.default_rng(0)
-    card = len(whole) - 1500
-    places = np.concatenate([rng.integers(0, len(whole), 200), rng.integers(card, len(whole), 200)])
     refused = 0
-    for place in places:
-        data = bytearray(whole)
-        data[place] ^= 1 << rng.integers(8)
-        file.write_bytes(data)
+    for place in rng.integers(0, len(whole), 300):
+        file.write_bytes(flipped(whole, place, rng.integers(8)))
         try:
             model = EmotionModel(file)
         except EdgemoodError:
@@ -293,3 +289,16 @@ def test_a_flipped_bit_anywhere_gives_a_sentence_or_a_working_model(file: Path) 
             assert model.labels == CARD.labels
             np.testing.assert_array_equal(model.predict(CROPS), expected)
     assert refused > 200
+
+
+def test_no_flipped_bit_of_the_card_breaks_the_reader(file: Path) -> None:
+    """Bit 3 of every byte behind the network: among others it makes "stored" into "deflated"."""
+    whole = file.read_bytes()
+    for place in range(len(whole) - 1500, len(whole)):
+        file.write_bytes(flipped(whole, place, 3))
+        with contextlib.suppress(EdgemoodError):
+            assert read_model(file).card == CARD
+
+
+def flipped(data: bytes, place: int, bit: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]

@@ -8,12 +8,18 @@ takes about 0.5 ms.
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from edgemood.train.detector.pictures import Bank, Picture
+
+K = TypeVar("K")
 
 # Faces narrower than this, in pixels, are neither asked for nor held against the network.
 SMALLEST = 10.0
@@ -23,6 +29,8 @@ SEEN, GLIMPSED = 0.65, 0.2
 SOURCES = {"people": 0.7, "crops": 0.18, "expressions": 0.12}
 # Number of faces in a scene and how often.
 CROWDS = {0: 0.25, 1: 0.35, 2: 0.18, 3: 0.1, 5: 0.07, 8: 0.05}
+# Pieces pasted into a scene without faces.
+PIECES = {0: 0.55, 1: 0.2, 2: 0.15, 3: 0.1}
 MASK = 64  # side of the mask templates
 
 
@@ -30,8 +38,11 @@ MASK = 64  # side of the mask templates
 class Variety:
     """How far scenes vary. turn: degrees, the usual and the widest. harsh: share of each damage."""
 
-    turn: tuple[float, float] = (12.0, 30.0)
-    harsh: float = 0.25
+    turn: tuple[float, float]
+    harsh: float
+
+
+USUAL = Variety(turn=(12.0, 30.0), harsh=0.25)
 
 
 def scene(
@@ -40,11 +51,11 @@ def scene(
     """One scene, gray uint8 [height, width], and its faces, float32 [n, 15] as in `Picture`."""
     canvas = _background(bank, height, width, rng)
     faces = np.empty((0, 15), np.float32)
-    for _ in range(rng.choice(list(CROWDS), p=list(CROWDS.values()))):
+    for _ in range(_drawn(CROWDS, rng)):
         if rng.random() < 0.3:
             faces = _paste_nothing(canvas, faces, bank, rng)
         faces = _paste_face(canvas, faces, bank, variety, rng)
-    for _ in range(rng.choice(4, p=[0.55, 0.2, 0.15, 0.1]) if not len(faces) else 0):
+    for _ in range(0 if len(faces) else _drawn(PIECES, rng)):
         faces = _paste_nothing(canvas, faces, bank, rng)
     for face in faces[faces[:, 14] == 1]:
         if rng.random() < 0.6 * variety.harsh:
@@ -68,7 +79,7 @@ def moved(faces: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     centre = (faces[:, :2] + half) @ linear.T + offset
     half = np.sqrt(half**2 @ (linear**2).T)
     points = faces[:, 4:14].reshape(-1, 5, 2) @ linear.T + offset
-    if np.linalg.det(linear) < 0:
+    if _area(linear) < 0:
         points = points[:, [1, 0, 2, 4, 3]]
     return np.concatenate(
         [centre - half, 2 * half, points.reshape(-1, 10), faces[:, 14:]], axis=1
@@ -80,9 +91,9 @@ def _paste_face(
 ) -> np.ndarray:
     """Paste one picture with a face; returns all faces that can be seen then."""
     height, width = canvas.shape
-    parts = [part for part in SOURCES if bank.faces[part]]
-    share = np.array([SOURCES[part] for part in parts])
-    pictures = bank.faces[parts[rng.choice(len(parts), p=share / share.sum())]]
+    pictures = bank.faces[
+        _drawn({part: share for part, share in SOURCES.items() if bank.faces[part]}, rng)
+    ]
     picture = pictures[rng.integers(len(pictures))]
     sure = picture.faces[picture.faces[:, 14] == 1]
     x, y, w, h = sure[sure[:, 2].argmax(), :4].tolist()
@@ -91,11 +102,10 @@ def _paste_face(
     wanted = np.exp(rng.uniform(np.log(0.95 * SMALLEST), np.log(max(widest, 1.5 * SMALLEST))))
     turn = rng.uniform(-1, 1) * variety.turn[int(rng.random() < 0.3)]
     linear = _linear(wanted / w, turn, rng)
-    # Anywhere in the scene, a little past its edges; the freest of three places.
-    places = rng.uniform([-0.15, -0.15], [1.15, 1.15], (3, 2)) * [width, height]
-    inner = 0.45 * wanted * np.array([1, h / w])
-    places = np.clip(places, np.minimum(inner, [width / 2, height / 2]) * rng.uniform(0.5, 1),
-                     np.maximum([width, height] - inner, [width / 2, height / 2]))  # fmt: skip
+    # Anywhere in the scene, or a little past its edges; the freest of three places.
+    inner = np.array([wanted, wanted * h / w]) * rng.uniform(0.2, 0.55)
+    middle = np.array([width, height]) / 2
+    places = middle + rng.uniform(-1, 1, (3, 2)) * np.maximum(middle - inner, 0.1 * middle)
     if len(faces):
         centres = faces[:, :2] + faces[:, 2:4] / 2
         gap = np.abs(places[:, None] - centres) - (faces[:, 2:4] + wanted) / 2
@@ -170,18 +180,20 @@ def _paste(
     share = mask.astype(np.float32) / 255
     place[:] = place + (patch.astype(np.float32) - place) * share + 0.5
 
-    covered = np.zeros((height, width), np.uint8)
-    covered[top:bottom, left:right] = mask
-    arrived = moved(picture.faces, matrix) if len(picture.faces) else picture.faces
-    faces = _kept(faces, 1 - _shares(covered, faces))
-    return np.concatenate([faces, _kept(arrived, _shares(covered, arrived))])
+    if len(faces):
+        faces = _kept(faces, 1 - _shares(mask, (int(left), int(top)), faces))
+    if not len(picture.faces):
+        return faces
+    arrived = moved(picture.faces, matrix)
+    return np.concatenate([faces, _kept(arrived, _shares(mask, (int(left), int(top)), arrived))])
 
 
-def _shares(mask: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Share of each face's box that a mask uint8 [h, w] covers; what is outside is not covered."""
+def _shares(mask: np.ndarray, corner: tuple[int, int], faces: np.ndarray) -> np.ndarray:
+    """Share of each face's box that a mask uint8 [h, w], at this (x, y), covers."""
     height, width = mask.shape
     shares = np.zeros(len(faces))
     for i, (x, y, w, h) in enumerate(faces[:, :4].tolist()):
+        x, y = x - corner[0], y - corner[1]
         left, top = max(0, round(x)), max(0, round(y))
         right, bottom = min(width, round(x + w)), min(height, round(y + h))
         if right > left and bottom > top:
@@ -198,7 +210,8 @@ def _kept(faces: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 def _seen_in(canvas: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """The faces that black bars below and to the right leave."""
-    return _kept(faces, _shares(np.where(canvas > 0, np.uint8(255), np.uint8(0)), faces))
+    seen = np.where(canvas > 0, np.uint8(255), np.uint8(0))
+    return _kept(faces, _shares(seen, (0, 0), faces))
 
 
 def _background(bank: Bank, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -231,17 +244,28 @@ def _part_of(bank: Bank, height: int, width: int, rng: np.random.Generator) -> n
 
 def _linear(scale: float, degrees: float, rng: np.random.Generator) -> np.ndarray:
     """Turn and scale, a little stretched, mirrored half of the time; float64 [2, 2]."""
-    stretch = np.exp(rng.uniform(-0.08, 0.08))
-    mirror = -1.0 if rng.random() < 0.5 else 1.0
-    angle = np.deg2rad(degrees)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return turn @ np.diag([scale * stretch * mirror, scale / stretch])
+    stretch = math.exp(rng.uniform(-0.08, 0.08))
+    across, down = scale * stretch * (-1.0 if rng.random() < 0.5 else 1.0), scale / stretch
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return np.array([[cosine * across, -sine * down], [sine * across, cosine * down]])
+
+
+def _area(linear: np.ndarray) -> float:
+    """By how much a linear map [2, 2] enlarges an area; negative where it mirrors."""
+    (a, b), (c, d) = linear.tolist()
+    return a * d - b * c
+
+
+def _drawn(shares: dict[K, float], rng: np.random.Generator) -> K:
+    """One of the keys, as often as its share of them all says."""
+    steps = list(itertools.accumulate(shares.values()))
+    return list(shares)[bisect.bisect(steps[:-1], rng.random() * steps[-1])]
 
 
 def _warped(picture: Picture, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The picture under an affine map float [2, 3], shrunk without flicker; uint8 [size]."""
-    scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    level = int(np.clip(np.floor(np.log2(1 / max(scale, 1e-6)) + 0.3), 0, len(picture.levels) - 1))
+    scale = max(1e-6, abs(_area(matrix[:, :2])) ** 0.5)
+    level = min(max(0, math.floor(0.3 - math.log2(scale))), len(picture.levels) - 1)
     step = 2**level
     # The middle of a coarse pixel lies between the fine ones that it is the mean of.
     offset = matrix[:, :2] @ np.full(2, (step - 1) / 2) + matrix[:, 2]

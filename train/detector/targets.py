@@ -76,9 +76,7 @@ def loss(wanted: Any, said: Any) -> Any:
     width = ops.exp(wanted[..., 4:5])
     apart = ops.abs(wanted[..., 6:] - said[..., 6:]) / width
     points = ops.mean(ops.where(apart < 0.05, apart**2 / 0.1, apart - 0.025), axis=-1)
-    return (
-        ops.sum(judged * scores) + ops.sum(here * (BOX * lost + POINTS * 5 * points))
-    ) / faces
+    return (ops.sum(judged * scores) + ops.sum(here * (BOX * lost + POINTS * 5 * points))) / faces
 
 
 def box_loss(wanted: Any, said: Any) -> tuple[Any, Any]:

@@ -1,0 +1,250 @@
+"""Model files and a clip -> how fast they are on this machine, one `Row` per file and engine.
+
+Whatever is compared takes turns, round by round, so that a machine that slows down or is busy with
+something else for a while does so for all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from edgemood.console import track
+from edgemood.errors import EdgemoodError
+from edgemood.modelfile import Card, read_model
+from edgemood.runtime import EmotionModel, FaceDetector, Pipeline, open_source
+from edgemood.runtime.engines import FORMATS
+
+# Rounds, of which the first is warm-up, and calls a round. Enough that p95 rests on the 50 slowest
+# faces and the 12 slowest frames, few enough that a row takes seconds.
+FACE_ROUNDS, FACE_CALLS = 11, 100
+CLIP_ROUNDS, CLIP_FRAMES = 3, 120
+# Probabilities further apart than this mean that two engines compute different things. Kernels that
+# round int8 differently stay below a tenth.
+SAME = 0.2
+
+T = TypeVar("T")
+# Runs once and returns the seconds that each of its calls took, float64 [calls].
+Turn = Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds per call. per_second: calls a second, one after another."""
+
+    p50: float
+    p95: float
+    per_second: float
+
+    @classmethod
+    def of(cls, seconds: np.ndarray) -> Latency:
+        """seconds: float64 [calls], in any order."""
+        p50, p95 = np.percentile(seconds, (50, 95)) * 1000
+        return cls(float(p50), float(p95), float(1 / seconds.mean()))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model file in one engine.
+
+    size: bytes. face: one crop to its probabilities. frame: getting a frame of the clip, decoded or
+    drawn, to its readings; None where there was no detector.
+    """
+
+    file: str
+    engine: str
+    size: int
+    card: Card
+    face: Latency
+    frame: Latency | None
+
+
+# --- measuring ----------------------------------------------------------------------------------
+
+
+def take_turns(turns: Sequence[Turn], rounds: Iterable[object]) -> list[np.ndarray]:
+    """Seconds of every call of each turn, which runs once a round; the first round is warm-up."""
+    taken: list[list[np.ndarray]] = [[] for _ in turns]
+    for number, _ in enumerate(rounds):
+        for turn, seconds in zip(turns, taken):
+            measured = turn()
+            if number:
+                seconds.append(measured)
+    return [np.concatenate(seconds) for seconds in taken]
+
+
+def time_calls(call: Callable[[T], object], arguments: Sequence[T]) -> np.ndarray:
+    """Seconds of a call with each argument, float64 [len(arguments)].
+
+    One more call comes first, untimed: whoever had the turn before has filled the caches.
+    """
+    call(arguments[0])
+    return time_each(arguments, call)
+
+
+def time_each(items: Iterable[T], call: Callable[[T], object]) -> np.ndarray:
+    """Seconds to get each item and to call with it, float64 [items]."""
+    seconds = []
+    last = perf_counter()
+    for item in items:
+        call(item)
+        now = perf_counter()
+        seconds.append(now - last)
+        last = now
+    return np.array(seconds)
+
+
+# --- what is measured ---------------------------------------------------------------------------
+
+
+def shipped_models() -> list[Path]:
+    """The emotion models in models/; raises EdgemoodError where there is none."""
+    folder = Path(str(files("edgemood.models")))
+    found = sorted(path for path in folder.glob("emotion-*") if path.suffix in (".onnx", ".tflite"))
+    if not found:
+        raise EdgemoodError(
+            f"{folder} holds no emotion model: name a file, or make one with `make train` and "
+            "`make export`."
+        )
+    return found
+
+
+def open_models(paths: Iterable[Path], threads: int) -> tuple[list[EmotionModel], list[str]]:
+    """Each file in each engine that reads it, and a sentence on each pair that has to be left out.
+
+    Raises EdgemoodError for a file that is no model, and where nothing is left.
+    """
+    models: list[EmotionModel] = []
+    notes: list[str] = []
+    crops = demo_crops()
+    for path in paths:
+        expected: np.ndarray | None = None
+        for engine in FORMATS[read_model(path).kind]:
+            try:
+                model = EmotionModel(path, engine, threads)
+                found = model.predict(crops)
+            except (EdgemoodError, ModuleNotFoundError) as error:
+                reason = str(error)
+                if isinstance(error, ModuleNotFoundError):
+                    reason = f"{error.name} is not installed, which `make bench` does."
+                notes.append(f"{path.name} is not measured in {engine}: {reason}")
+                continue
+            expected = found if expected is None else expected
+            apart = float(np.abs(found - expected).max())
+            if apart <= SAME:
+                models.append(model)
+            else:
+                notes.append(
+                    f"{path.name} is not measured in {engine}: its probabilities are up to "
+                    f"{apart:.2f} from those that {models[-1].engine} computes."
+                )
+    if not models:
+        raise EdgemoodError("there is nothing to measure: " + " ".join(notes))
+    return models, notes
+
+
+def demo_crops() -> np.ndarray:
+    """The faces of the demo, uint8 [7, 48, 48]."""
+    folder = files("edgemood.runtime") / "demo"
+    crops = []
+    for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(".png")):
+        picture = np.frombuffer((folder / name).read_bytes(), np.uint8)
+        crop = cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE)
+        assert crop is not None
+        crops.append(crop)
+    return np.stack(crops)
+
+
+def face_latency(models: Sequence[EmotionModel]) -> list[Latency]:
+    """Of each model for one face at a time."""
+    crops = demo_crops()
+    faces = [crops[i % len(crops)][None] for i in range(FACE_CALLS)]
+    turns = [lambda model=model: time_calls(model.predict, faces) for model in models]
+    rounds = track(range(FACE_ROUNDS), "timing faces")
+    return [Latency.of(seconds) for seconds in take_turns(turns, rounds)]
+
+
+def frame_latency(
+    models: Sequence[EmotionModel], detector: FaceDetector, clip: str
+) -> list[Latency]:
+    """Of each model behind a detector, from the clip to its readings.
+
+    Raises EdgemoodError where the clip can't be opened, or is a camera, which sets the pace itself.
+    """
+
+    def play(pipeline: Pipeline) -> np.ndarray:
+        with open_source(clip) as source:
+            if source.is_live:
+                raise EdgemoodError(
+                    f"{source.name} is a camera, which sets the pace itself: a video file, a "
+                    "folder of pictures or demo was wanted."
+                )
+            pipeline.forget()
+            frames = islice(iter(source), CLIP_FRAMES)
+            return time_each(frames, lambda frame: pipeline(frame.image))
+
+    pipelines = [Pipeline(model, detector) for model in models]
+    turns = [lambda pipeline=pipeline: play(pipeline) for pipeline in pipelines]
+    rounds = track(range(CLIP_ROUNDS), "timing frames")
+    return [Latency.of(seconds) for seconds in take_turns(turns, rounds)]
+
+
+# --- where it is measured -----------------------------------------------------------------------
+
+
+def machine() -> dict[str, str | int]:
+    """What a timing depends on besides the program: processor, cores, system, versions."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found: dict[str, str | int] = {
+        "cpu": _processor(),
+        "cores": cores or 1,
+        "system": _system(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+    with suppress(metadata.PackageNotFoundError):
+        found["litert"] = metadata.version("ai-edge-litert")
+    return found
+
+
+def _processor() -> str:
+    """The processor's name, or the board's where, as on Arm, the processor does not say."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+        return Path("/proc/device-tree/model").read_text().strip("\0\n ")
+    except OSError:
+        pass
+    try:
+        named = subprocess.run(
+            ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True
+        ).stdout.strip()
+    except OSError:
+        named = ""
+    return named or platform.processor() or platform.machine()
+
+
+def _system() -> str:
+    mac = platform.mac_ver()[0]
+    try:
+        name = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        name = f"macOS {mac}" if mac else f"{platform.system()} {platform.release()}"
+    return f"{name} {platform.machine()}"

@@ -1,0 +1,48 @@
+"""The word `export`: a run folder -> ONNX and TFLite files, each proved equal to the network."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "Turn a trained network into ONNX and TFLite files, float and int8, that answer as it does."
+EXAMPLES = [
+    "edgemood export",
+    "edgemood export runs/small --data fer2013.csv",
+    "edgemood export runs/small --output models/",
+]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run",
+        nargs="?",
+        type=Path,
+        metavar="RUN",
+        help="folder that `edgemood train` wrote (default: the newest finished one in ./runs)",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="PATH",
+        help="where the data set lies that the run was trained on (default: where it lay then)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder for the files to deploy (default: models/; the float .tflite, and every file "
+        "of the baseline `seed`, stay in the run folder)",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    from edgemood.export.noise import quiet
+
+    with quiet():
+        from edgemood.export import deploy
+    from edgemood.datasets import open_dataset
+    from edgemood.export.source import newest_run, read_source
+
+    source = read_source(args.run or newest_run())
+    deploy.deploy(source, open_dataset(args.data or source.data), args.output)
+    return 0

@@ -1,0 +1,191 @@
+"""A trained network and its data set -> model files and a page, if they pass the deploy gate."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import edgemood
+from edgemood.console import say
+from edgemood.datasets import ALL, Dataset
+from edgemood.errors import EdgemoodError
+from edgemood.export import parity
+from edgemood.export.card_page import card_page
+from edgemood.export.noise import quiet
+from edgemood.export.quantize import calibration_sample, quantize_onnx, quantize_tflite
+from edgemood.export.source import Source, multiply_accumulates
+from edgemood.export.to_onnx import to_onnx
+from edgemood.export.to_tflite import to_tflite
+from edgemood.files import replace_file
+from edgemood.modelfile import Card, pack_model
+from edgemood.runtime.engines import EmotionModel
+
+# Ending of each file -> its precision, a row of parity.BOUNDS.
+FILES = {
+    ".onnx": "float32",
+    ".int8.onnx": "int8",
+    ".tflite": "float32",
+    ".int8.tflite": "int8",
+}
+# Not deployed: LiteRT gains nothing from float on a small computer. Kept to compare with.
+STAYS = ".tflite"
+BASELINE = "seed"
+
+
+def deploy(source: Source, dataset: Dataset, output: Path | None = None) -> list[Path]:
+    """Export, judge, and only then write; returns the paths written.
+
+    output: folder of the files to deploy, see `default_output`. Raises EdgemoodError where the data
+    set is not the source's, a file fails the gate (exit code 1) or a folder cannot be written;
+    then nothing is written.
+    """
+    output = output or default_output(source)
+    _require_writable(output)
+    calibration, judged, split = pictures_for(source, dataset)
+    networks = convert(source, calibration)
+    say(f"judging on {len(judged):,} pictures of {split}")
+    card = Card(
+        name=source.name,
+        labels=source.labels,
+        version=edgemood.__version__,
+        precision="",
+        parameters=source.model.count_params(),
+        macs=multiply_accumulates(source.model.layers),
+        **source.card,
+    )
+    found = judge(source, networks, card, judged)
+    parity.print_tables(found, source.labels, split)
+    for ending, figures in found.items():
+        breaches = figures.breaches(source.labels, parity.BOUNDS[FILES[ending]])
+        if breaches:
+            raise EdgemoodError(
+                f"emotion-{source.name}{ending} {breaches[0]}; nothing was written to {output}. "
+                "Compare the calibration pictures with the judged ones, or train again.",
+                exit_code=1,
+            )
+    cards = {
+        ending: replace(
+            card,
+            precision=FILES[ending],
+            accuracy={split: round(figures.accuracy, 5)},
+            parity=figures.figures(source.labels),
+        )
+        for ending, figures in found.items()
+    }
+    files, shipped = {}, {}
+    for ending, network in networks.items():
+        folder = source.folder if ending == STAYS else output
+        path = folder / f"emotion-{source.name}{ending}"
+        files[path] = pack_model(network, cards[ending])
+        if folder == output:
+            shipped[path.name] = cards[ending], len(files[path])
+    page = card_page(shipped, split, dataset.path.name)
+    files[output / f"emotion-{source.name}.md"] = page.encode()
+    output.mkdir(parents=True, exist_ok=True)
+    write_together(files)
+    for path, data in files.items():
+        say(f"wrote {path} ({len(data) / 1000:.0f} kB)")
+    return list(files)
+
+
+def default_output(source: Source) -> Path:
+    """models/ of this checkout, where the runtime looks; ./models where there is no checkout.
+
+    The baseline's files stay in its run folder.
+    """
+    if source.name == BASELINE:
+        return source.folder
+    models = Path(str(importlib.resources.files("edgemood.models")))
+    return models if (models.parent / "pyproject.toml").is_file() else Path("models")
+
+
+def _require_writable(folder: Path) -> None:
+    """Raise EdgemoodError where this folder cannot be written or made: before a minute of work."""
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        reason = "may not be written to" if place.is_dir() else "is not a folder"
+        raise EdgemoodError(
+            f"{folder} cannot be written: {place} {reason}. Name another folder with --output."
+        )
+
+
+def pictures_for(source: Source, dataset: Dataset) -> tuple[np.ndarray, Dataset, str]:
+    """(calibration crops uint8 [n, 48, 48], pictures to judge on, what these are called).
+
+    Calibration only sees what was learnt from, and the judge only what was not.
+    """
+    if dataset.classes != source.labels:
+        raise EdgemoodError(
+            f"{dataset.path} has the classes {', '.join(dataset.classes)}, the network knows "
+            f"{', '.join(source.labels)}: the data set that it was trained on was wanted. Pass it "
+            "with --data."
+        )
+    held_back = np.isin(dataset.rows, source.held_back)
+    learnt = (dataset.splits == source.training_split) & ~held_back
+    strangers = held_back & (dataset.splits != source.training_split)
+    if not learnt.any() or strangers.any() or held_back.sum() != len(source.held_back):
+        raise EdgemoodError(
+            f"{dataset.path} is not the data set that {source.folder} was trained on: its rows are "
+            "in another order. Pass the same file or folder with --data."
+        )
+    judged = dataset.split(None)
+    split = str(judged.splits[0])
+    if split in (ALL, source.training_split):
+        judged, split = dataset.select(held_back), "held back"
+    if not len(judged):
+        raise EdgemoodError(
+            f"{dataset.path} has no pictures that {source.folder} was not trained on: a test "
+            "split, or held-back pictures, were wanted. Add a folder test/ and train again."
+        )
+    return calibration_sample(dataset.select(learnt)), judged, split
+
+
+def convert(source: Source, calibration: np.ndarray) -> dict[str, bytes]:
+    """The network in every format and precision, ending of the file -> bytes without a card."""
+    networks: dict[str, bytes] = {}
+    steps = {
+        ".onnx": lambda: to_onnx(source.model),
+        ".int8.onnx": lambda: quantize_onnx(networks[".onnx"], calibration),
+        ".tflite": lambda: to_tflite(source.model),
+        ".int8.tflite": lambda: quantize_tflite(source.model, calibration),
+    }
+    for ending, step in steps.items():
+        say(f"converting to {ending}")
+        with quiet():
+            networks[ending] = step()
+    return networks
+
+
+def judge(
+    source: Source, networks: dict[str, bytes], card: Card, judged: Dataset
+) -> dict[str, parity.Parity]:
+    """Figures of each file, run as a user will run it: packed, on disk, by its engine."""
+
+    def answer(crops: np.ndarray) -> np.ndarray:
+        return np.asarray(source.model(crops[..., None].astype(np.float32), training=False))
+
+    with tempfile.TemporaryDirectory() as folder:
+        engines = {}
+        for ending, network in networks.items():
+            path = Path(folder, f"emotion-{source.name}{ending}")
+            path.write_bytes(pack_model(network, replace(card, precision=FILES[ending])))
+            with quiet():  # LiteRT announces its delegate
+                engines[ending] = EmotionModel(path).predict
+        return parity.measure(answer, engines, judged)
+
+
+def write_together(files: dict[Path, bytes]) -> None:
+    """Write every file beside its destination, then move all into place; an error moves none."""
+    with ExitStack() as stack:
+        for path, data in files.items():
+            file = stack.enter_context(replace_file(path))
+            file.write(data)
+            file.flush()  # a full disk shows now, not when the first are in place

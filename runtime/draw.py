@@ -1,0 +1,192 @@
+"""A frame and its readings -> the frame with boxes, labels, probability bars and FPS on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from edgemood.values import Box, Reading
+
+Colour = tuple[int, int, int]
+
+# Okabe and Ito's colours, which people with any colour vision can tell apart, as BGR; without black
+# and dark blue, on which dark text can't be read, and with gray in their place. A class takes the
+# colour at its place in the model's order.
+PALETTE: tuple[Colour, ...] = (
+    (0, 94, 213),  # vermillion
+    (115, 158, 0),  # bluish green
+    (167, 121, 204),  # reddish purple
+    (66, 228, 240),  # yellow
+    (222, 222, 222),  # light gray
+    (233, 180, 86),  # sky blue
+    (0, 159, 230),  # orange
+)
+INK: Colour = (20, 20, 20)
+PAPER: Colour = (245, 245, 245)
+MUTED: Colour = (150, 150, 150)
+FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+def annotate(image: np.ndarray, readings: Sequence[Reading], fps: float | None = None) -> None:
+    """Draw on a BGR uint8 [H, W, 3] frame, in place; text and lines grow with the frame.
+
+    The bars of a face go beside its box where nothing else is. A face without such a place has its
+    label alone, but the first, the largest, always has its bars. fps: shown in the top left corner.
+    """
+    height, width = image.shape[:2]
+    # 15 px in 640x480, and still legible in 320x240.
+    text = max(11, round(min(height, width) / 32))
+    taken = [reading.face.box for reading in readings]
+    for reading in readings:
+        colour = _colour(reading)
+        _frame(image, reading.face.box, colour, max(1, text // 7))
+    for reading in readings:
+        taken.append(_label(image, reading, text, len(readings) > 1))
+    if fps is not None:
+        taken.append(_corner(image, f"{fps:.0f} FPS", text))
+    for reading in readings:
+        size = _panel_size(tuple(reading.emotion.probabilities), text)
+        place = _free_place(
+            reading.face.box, size, (width, height), taken, text // 2, reading is readings[0]
+        )
+        if place is not None:
+            _panel(image, reading, place, text)
+            taken.append((*place, *size))
+
+
+def _colour(reading: Reading) -> Colour:
+    if reading.unsure:
+        return MUTED
+    return PALETTE[list(reading.emotion.probabilities).index(reading.emotion.label) % len(PALETTE)]
+
+
+def _frame(image: np.ndarray, box: Box, colour: Colour, thickness: int) -> None:
+    x, y, width, height = box
+    corners = (x, y), (x + width, y + height)
+    # A dark line under the coloured one, so that it shows on any background.
+    cv2.rectangle(image, *corners, INK, thickness + 2)
+    cv2.rectangle(image, *corners, colour, thickness)
+
+
+def _label(image: np.ndarray, reading: Reading, text: int, numbered: bool) -> Box:
+    """The label as a tab on the box, inside it where there is no room above; its place."""
+    emotion = reading.emotion
+    words = f"{emotion.label}{'?' if reading.unsure else ''} {emotion.confidence:.0%}"
+    mask = _text(f"{reading.track}  {words}" if numbered else words, text)
+    pad = text // 2
+    x, y, _, _ = reading.face.box
+    size = mask.shape[1] + 2 * pad, mask.shape[0] + pad
+    x = min(max(x, 0), max(0, image.shape[1] - size[0]))
+    y = min(max(y - size[1], 0), max(0, image.shape[0] - size[1]))
+    cv2.rectangle(image, (x, y), (x + size[0], y + size[1]), _colour(reading), cv2.FILLED)
+    _paint(image, mask, (x + pad, y + pad // 2), INK)
+    return (x, y, *size)
+
+
+def _corner(image: np.ndarray, words: str, text: int) -> Box:
+    mask = _text(words, text)
+    pad = text // 2
+    box = (pad, pad, mask.shape[1] + 2 * pad, mask.shape[0] + pad)
+    _darken(image, box)
+    _paint(image, mask, (2 * pad, pad + pad // 2), PAPER)
+    return box
+
+
+def _panel_size(labels: tuple[str, ...], text: int) -> tuple[int, int]:
+    """Width and height of the bars: a column of names, and bars as long as six lines are high."""
+    names = _column(labels, text)
+    return names.shape[1] + 6 * text + 3 * (text // 2), names.shape[0] + text // 2 * 2
+
+
+def _panel(image: np.ndarray, reading: Reading, place: tuple[int, int], text: int) -> None:
+    emotion = reading.emotion
+    labels = tuple(emotion.probabilities)
+    names = _column(labels, text)
+    pad, row = text // 2, names.shape[0] // len(labels)
+    x, y = place
+    _darken(image, (x, y, *_panel_size(labels, text)))
+    _paint(image, names, (x + pad, y + pad), PAPER)
+    left, longest = x + 2 * pad + names.shape[1], 6 * text
+    for i, (label, probability) in enumerate(emotion.probabilities.items()):
+        top = y + pad + i * row + row // 4
+        bottom = top + max(2, row // 2)
+        colour = _colour(reading) if label == emotion.label else MUTED
+        # Even nothing leaves a mark, so that the scale can be seen.
+        right = left + max(1, round(longest * probability))
+        cv2.rectangle(image, (left, top), (right, bottom), colour, cv2.FILLED)
+
+
+def _free_place(
+    box: Box,
+    size: tuple[int, int],
+    frame: tuple[int, int],
+    taken: Sequence[Box],
+    gap: int,
+    needed: bool,
+) -> tuple[int, int] | None:
+    """Top left corner for something of this size near the box, in the frame, on nothing taken.
+
+    needed: where there is none, the lower corner that hides less of the box.
+    """
+    x, y, width, height = box
+    right, bottom = frame[0] - size[0], frame[1] - size[1]
+    if right < 0 or bottom < 0:
+        return None
+    beside, under = min(max(y, 0), bottom), min(max(x, 0), right)
+    for left, top in (
+        (x + width + gap, beside),
+        (x - gap - size[0], beside),
+        (under, y + height + gap),
+        (under, y - gap - size[1]),
+    ):
+        inside = 0 <= left <= right and 0 <= top <= bottom
+        if inside and not any(_overlap((left, top, *size), other) for other in taken):
+            return left, top
+    if not needed:
+        return None
+    return (0 if x > frame[0] - (x + width) else right), bottom
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    across = a[0] < b[0] + b[2] and b[0] < a[0] + a[2]
+    return across and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
+
+
+# Drawing letters costs more than all else here, and the same few words come frame after frame.
+@lru_cache(maxsize=512)
+def _text(words: str, height: int) -> np.ndarray:
+    """The words as a mask, uint8 [rows, columns]; a capital letter is about `height` * 0.7 high."""
+    scale = 0.7 * height / cv2.getTextSize("H", FONT, 1, 1)[0][1]
+    weight = max(1, round(scale))
+    width = cv2.getTextSize(words, FONT, scale, weight)[0][0]
+    rows = round(1.3 * height)
+    mask = np.zeros((rows, width + 2), np.uint8)
+    # The baseline where capitals stand in the middle, whatever the words' own highest letter.
+    at = (1, round(rows / 2 + 0.35 * height))
+    cv2.putText(mask, words, at, FONT, scale, 255, weight, cv2.LINE_AA)
+    return mask
+
+
+@lru_cache(maxsize=8)
+def _column(labels: tuple[str, ...], height: int) -> np.ndarray:
+    """The labels below one another as one mask."""
+    masks = [_text(label, height) for label in labels]
+    width = max(mask.shape[1] for mask in masks)
+    return np.vstack([np.pad(mask, ((0, 0), (0, width - mask.shape[1]))) for mask in masks])
+
+
+def _paint(image: np.ndarray, mask: np.ndarray, at: tuple[int, int], colour: Colour) -> None:
+    """Blend a colour into the image where the mask is; what reaches past its edges is left out."""
+    x, y = at
+    place = image[y : y + mask.shape[0], x : x + mask.shape[1]]
+    alpha = mask[: place.shape[0], : place.shape[1], None] / np.float32(255)
+    place[:] = place * (1 - alpha) + np.array(colour, np.float32) * alpha
+
+
+def _darken(image: np.ndarray, box: Box) -> None:
+    x, y, width, height = box
+    place = image[y : y + height, x : x + width]
+    place >>= 2

@@ -1,0 +1,59 @@
+"""The page beside the files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from edgemood.datasets import FER2013_CODES
+from edgemood.export.card_page import card_page
+from edgemood.modelfile import Card
+
+
+def front_matter(page: str) -> dict[str, object]:
+    _, head, _ = page.split("---\n", 2)
+    return {
+        key: json.loads(value) for key, value in (line.split(": ", 1) for line in head.splitlines())
+    }
+
+
+def test_page_has_the_front_matter_that_hugging_face_reads(exported: dict[str, Path]) -> None:
+    entries = front_matter(exported[".md"].read_text())
+    assert entries["license"] == "apache-2.0"
+    assert entries["pipeline_tag"] == "image-classification"
+    [index] = entries["model-index"]
+    [result] = index["results"]
+    assert result["dataset"]["split"] == "test"
+    assert [metric["name"] for metric in result["metrics"]] == [
+        "emotion-tiny.onnx", "emotion-tiny.int8.onnx", "emotion-tiny.int8.tflite",
+    ]  # fmt: skip
+
+
+def test_page_lists_the_deployed_files_with_sizes_and_the_command_for_their_figures(
+    exported: dict[str, Path],
+) -> None:
+    page = exported[".md"].read_text()
+    for ending in (".onnx", ".int8.onnx", ".int8.tflite"):
+        size = exported[ending].stat().st_size
+        assert f"| `emotion-tiny{ending}` | " in page
+        assert f"{size / 1e6:.2f} MB" in page
+    assert "60 pictures (test of " in page
+    assert "edgemood evaluate emotion-tiny.int8.onnx --data " in page
+    assert "FER-2013" not in page
+
+
+def test_page_of_fer2013_labels_says_what_is_known_of_their_faults() -> None:
+    card = Card(
+        name="small",
+        labels=tuple(sorted(FER2013_CODES)),
+        version="1",
+        precision="int8",
+        accuracy={"PublicTest": 0.6},
+        parity={"pictures": 3589, "agreement": 0.99, "largest_difference": 0.1},
+        parameters=780_919,
+        macs=29_980_000,
+    )
+    page = card_page({"emotion-small.int8.onnx": (card, 820_000)}, "PublicTest", "fer2013.csv")
+    assert "posed" in page
+    assert "noisy" in page
+    assert "3,589 pictures (PublicTest of fer2013.csv)" in page

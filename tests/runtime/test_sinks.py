@@ -1,0 +1,235 @@
+"""Sinks: what is written can be read again, and what can't be written is one message."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgemood.errors import EdgemoodError
+from edgemood.runtime.sinks import JsonLines, Result, VideoFile, json_line, no_display, save_sink
+from edgemood.runtime.sources import Source, open_source
+from edgemood.values import Emotion, Face, Frame, Reading
+
+LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+
+class Still(Source):
+    """A source of plain frames of this size; live or not."""
+
+    def __init__(self, size: tuple[int, int], fps: float | None = 25.0, live: bool = False) -> None:
+        self.name, self.size, self.fps, self.is_live = "still", size, fps, live
+
+
+def results(count: int, size: tuple[int, int] = (64, 48), fps: float = 25.0) -> list[Result]:
+    return [
+        Result(Frame(np.full((size[1], size[0], 3), 10 * i, np.uint8), i, i / fps), [])
+        for i in range(count)
+    ]
+
+
+def video_frames(path: Path) -> list[np.ndarray]:
+    with open_source(str(path)) as source:
+        return [frame.image for frame in source]
+
+
+# --- lines of JSON ------------------------------------------------------------------------------
+
+
+def test_a_line_is_exactly_that_of_schema_1() -> None:
+    probabilities = dict(zip(LABELS, [0.01012, 0.02, 0.00333333, 0.93119, 0.0, 0.01, 0.0253]))
+    face = Face((10, -2, 30, 40), 0.98001, np.zeros((5, 2), np.float32))
+    reading = Reading(1, face, Emotion("happy", 0.93119, probabilities), None)
+    assert json_line(Frame(np.zeros((1, 1, 3), np.uint8), 12, 0.4), [reading]) == (
+        '{"schema": 1, "frame": 12, "time": 0.4, "faces": [{"track": 1, "box": [10, -2, 30, 40], '
+        '"score": 0.98, "emotion": "happy", "confidence": 0.9312, "unsure": null, '
+        '"probabilities": {"angry": 0.0101, "disgust": 0.02, "fear": 0.0033, "happy": 0.9312, '
+        '"neutral": 0.0, "sad": 0.01, "surprise": 0.0253}}]}'
+    )
+
+
+def test_each_line_can_be_read_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("an earlier run\n")
+    sink = JsonLines(str(path), Still((64, 48)))
+    for result in results(3):
+        sink.write(result)
+        lines = path.read_text().splitlines()
+        assert json.loads(lines[-1])["frame"] == result.frame.index
+    sink.close()
+    assert len(lines) == 3
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_full_disk_is_one_message() -> None:
+    sink = JsonLines("/dev/full", Still((64, 48)))
+    with pytest.raises(EdgemoodError, match="No space left"):
+        sink.write(results(1)[0])
+    sink.close()
+
+
+def test_a_reader_that_has_gone_is_a_broken_pipe() -> None:
+    reader, writer = os.pipe()
+    sink = JsonLines(f"/dev/fd/{writer}", Still((64, 48)))
+    os.close(writer)
+    os.close(reader)
+    with pytest.raises(BrokenPipeError):
+        sink.write(results(1)[0])
+    sink.close()
+
+
+# --- video and pictures -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "avi"])
+@pytest.mark.parametrize("size", [(64, 48), (65, 49)], ids=["even", "odd"])
+def test_a_video_has_every_frame_at_the_sources_rate(
+    tmp_path: Path, ending: str, size: tuple[int, int]
+) -> None:
+    path = tmp_path / f"out.{ending}"
+    sink = save_sink(str(path), Still(size, fps=12.5))
+    for result in results(10, size):
+        sink.write(result)
+    sink.close()
+    with open_source(str(path)) as source:
+        assert source.fps == pytest.approx(12.5)
+    frames = video_frames(path)
+    assert len(frames) == 10
+    assert [frame.mean() for frame in frames] == pytest.approx(range(0, 100, 10), abs=4)
+
+
+def test_a_live_video_keeps_its_time_when_frames_come_late(tmp_path: Path) -> None:
+    sink = VideoFile(tmp_path / "out.avi", Still((64, 48), fps=20.0, live=True))
+    for result in results(5, fps=5.0):  # a second of frames at a quarter of the declared rate
+        sink.write(result)
+    sink.close()
+    levels = [round(frame.mean(), -1) for frame in video_frames(tmp_path / "out.avi")]
+    assert levels == [0] + [10] * 4 + [20] * 4 + [30] * 4 + [40] * 4
+
+
+def test_frames_of_other_sizes_are_fitted_into_the_video(tmp_path: Path) -> None:
+    sink = VideoFile(tmp_path / "out.avi", Still((64, 48)))
+    image = np.full((100, 50, 3), 200, np.uint8)
+    sink.write(Result(Frame(image, 0, 0.0), []))
+    sink.close()
+    (frame,) = video_frames(tmp_path / "out.avi")
+    assert frame[:, 24:40].mean() == pytest.approx(200, abs=4)
+    assert frame[:, :16].mean() == pytest.approx(0, abs=4)
+
+
+def test_a_video_without_a_frame_is_not_left_behind(tmp_path: Path) -> None:
+    VideoFile(tmp_path / "out.mp4", Still((64, 48))).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_gets_pictures_by_the_names_of_the_sources(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "b.png", "c.pgm"):
+        cv2.imwrite(str(tmp_path / "in" / name), np.full((20, 30), 77, np.uint8))
+    with open_source(str(tmp_path / "in")) as source:
+        sink = save_sink(str(tmp_path / "out"), source)
+        for frame in source:
+            sink.write(Result(frame, []))
+        sink.close()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.png", "c.pgm"]
+    for frame in open_source(str(tmp_path / "out")):
+        assert frame.image.mean() == pytest.approx(77, abs=2)
+
+
+def test_a_videos_pictures_sort_in_its_order(tmp_path: Path) -> None:
+    sink = save_sink(f"{tmp_path}/new/", Still((64, 48)))
+    for result in results(12):
+        sink.write(result)
+    sink.close()
+    levels = [frame.image.mean() for frame in open_source(str(tmp_path / "new"))]
+    assert levels == pytest.approx(range(0, 120, 10), abs=2)
+
+
+def test_a_picture_holds_the_last_frame(tmp_path: Path) -> None:
+    sink = save_sink(str(tmp_path / "out.png"), Still((64, 48)))
+    for result in results(4):
+        sink.write(result)
+    assert list(tmp_path.iterdir()) == []
+    sink.close()
+    assert cv2.imread(str(tmp_path / "out.png")).mean() == 30
+
+
+def test_a_folder_that_stays_empty_is_not_left_behind(tmp_path: Path) -> None:
+    save_sink(str(tmp_path / "new"), Still((64, 48))).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("missing/out.mp4", "No such file"),
+        ("missing/out.png", "No such file"),
+        ("file.txt/out.avi", "Not a directory"),
+        ("file.txt/folder", "Not a directory"),
+        ("out.xyz", "ends in .xyz"),
+        ("out.mp3", "ends in .mp3"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_one_message(
+    tmp_path: Path, path: str, says: str
+) -> None:
+    (tmp_path / "file.txt").write_text("in the way")
+    with pytest.raises(EdgemoodError, match=says) as error:
+        save_sink(str(tmp_path / path), Still((64, 48)))
+    assert error.value.exit_code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.parametrize("path", ["missing/out.jsonl", "."])
+def test_lines_that_cannot_be_written_are_one_message(tmp_path: Path, path: str) -> None:
+    with pytest.raises(EdgemoodError, match="cannot be written"):
+        JsonLines(str(tmp_path / path), Still((64, 48)))
+
+
+@pytest.mark.parametrize("open_sink", [save_sink, JsonLines], ids=["--save", "--jsonl"])
+def test_the_source_is_never_overwritten(
+    tmp_path: Path, open_sink: Callable[[str, Source], object]
+) -> None:
+    path = tmp_path / "own.png"
+    cv2.imwrite(str(path), np.zeros((20, 20, 3), np.uint8))
+    before = path.read_bytes()
+    with open_source(str(path)) as source, pytest.raises(EdgemoodError, match="the source itself"):
+        open_sink(str(path), source)
+    assert path.read_bytes() == before
+
+
+# --- window -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("display", "says"),
+    [
+        pytest.param(None, "there is no display", id="none named"),
+        pytest.param("", "there is no display", id="an empty name"),
+        pytest.param(":4711", "the display :4711 does not answer", id="one that is not there"),
+        pytest.param("127.0.0.1:300", "does not answer", id="a remote one that is not there"),
+    ],
+)
+def test_a_display_that_cannot_be_used_is_noticed_beforehand(
+    monkeypatch: pytest.MonkeyPatch, display: str | None, says: str
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if display is not None:
+        monkeypatch.setenv("DISPLAY", display)
+    assert says in (no_display() or "")
+
+
+def test_a_display_that_answers_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("DISPLAY", f"127.0.0.1:{server.getsockname()[1] - 6000}.0")
+        assert no_display() is None

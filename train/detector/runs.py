@@ -1,0 +1,105 @@
+"""A run folder of the detector: started, trained, finished.
+
+It holds `config.json`, `labels.npz` (the teacher's answers), `checkpoint.npz` while it trains, and
+at its end `history.csv`, `curves.png`, `recall.png`, `model.keras` (folded) and `report.md`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import edgemood
+from edgemood.console import say
+from edgemood.errors import EdgemoodError
+from edgemood.train import runs
+from edgemood.train.detector import fit, judge, pictures, report
+from edgemood.train.detector.network import fold
+from edgemood.train.detector.scenes import Variety
+
+NAME = "face"  # the recipe's
+LABELS = "labels.npz"
+
+
+def start(
+    data: str | None, epochs: int | None, seed: int, folder: Path | None,
+    recipe: fit.Recipe | None = None,
+) -> Path:  # fmt: skip
+    """Make the folder of a new run; raises EdgemoodError where an argument does not fit."""
+    path = data or os.environ.get("EDGEMOOD_DATA")
+    if not path:
+        raise EdgemoodError(
+            f"no data was named: {pictures.ARCHIVE} or its folder was wanted. Pass it with --data "
+            "or EDGEMOOD_DATA."
+        )
+    if epochs is not None and epochs < 1:
+        raise EdgemoodError(f"{epochs} epochs were asked for, 1 or more are wanted.")
+    recipe = recipe or fit.Recipe()
+    return runs.new_folder(
+        NAME,
+        folder,
+        {
+            "name": NAME,
+            "recipe": asdict(recipe),
+            "epochs": epochs or recipe.epochs,
+            "seed": seed,
+            "data": str(pictures.archive_in(path).resolve()),
+            "edgemood": edgemood.__version__,
+        },
+    )
+
+
+def train(folder: Path) -> None:
+    """Train a started run to its end, from its last checkpoint if it has one."""
+    config = runs.read_config(folder)
+    recipe = recipe_of(config)
+    bank, held_out = pictures.split(
+        pictures.read(Path(config["data"]), folder / LABELS), recipe.held_out, config["seed"]
+    )
+    counts = [f"{len(part):,} {name}" for name, part in bank.faces.items()]
+    say(
+        f"{NAME}: faces of {', '.join(counts)}, {len(bank.negatives):,} negatives, "
+        f"{len(held_out.faces['people']):,} frames of others held out, {config['epochs']} epochs "
+        f"of {recipe.steps} steps -> {folder}"
+    )
+    keras.utils.set_random_seed(config["seed"])
+    state = fit.prepare(recipe, config["epochs"])
+    if (folder / runs.CHECKPOINT).exists():
+        state.load(folder / runs.CHECKPOINT)
+        say(f"going on after epoch {len(state.history)}")
+    fit.fit(
+        recipe, bank, held_out, state, config["epochs"], config["seed"], folder / runs.CHECKPOINT
+    )
+    _finish(folder, config, bank, held_out, state)
+
+
+def recipe_of(config: dict[str, Any]) -> fit.Recipe:
+    values = dict(config["recipe"])
+    values["sizes"] = tuple(tuple(size) for size in values["sizes"])
+    variety = values.pop("variety")
+    return fit.Recipe(**values, variety=Variety(tuple(variety["turn"]), variety["harsh"]))
+
+
+def _finish(
+    folder: Path, config: dict[str, Any], bank: pictures.Bank, held_out: pictures.Bank,
+    state: fit.State,
+) -> None:  # fmt: skip
+    """Calibrate, fold, judge and write everything a run folder holds at its end."""
+    shift = judge.calibrate(fold(state.average), bank.negatives)
+    network = fold(state.average, shift)
+    say(f"scores shifted by {shift:+.2f}; judging on held-out people")
+    detect = judge.detector_of(network)
+    ours = judge.judge(dict.fromkeys(judge.SIZES, detect), held_out)
+    teachers = judge.judge({size: judge.teacher_at(size[1]) for size in judge.SIZES}, held_out)
+    expressions = report.expressions(detect, Path(config["data"]), held_out)
+
+    config["card"] = report.card(bank, ours, shift)
+    runs.write_history(folder, state.columns, state.history)
+    report.write(folder, config, state.history, ours, teachers, expressions)
+    runs.write_config(folder, config)
+    runs.save_model(folder, network)
+    say(f"done: {folder / 'report.md'}; next: python -m edgemood.export.face_detector {folder}")
