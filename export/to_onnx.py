@@ -9,8 +9,7 @@ import tf2onnx
 
 from edgemood.crop import SIZE
 
-# The first opset with everything that is needed is 13 (per-channel QuantizeLinear); 17 is as far
-# as ONNX Runtime 1.22, OpenCV 4.10 and OpenCV 5 agree.
+# 13 is the first with per-channel QuantizeLinear; 17 was tried in ONNX Runtime 1.32 and OpenCV 5.
 OPSET = 17
 
 
