@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from edgemood import damage
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -44,10 +46,10 @@ def augment(images: np.ndarray, how: Augmentation, rng: np.random.Generator) -> 
         )
     if how.light:
         _relight(out, how.light, rng)
-    for i in np.flatnonzero(rng.random(len(out)) < how.damage):
-        out[i] = _damage(out[i], rng)
-    for i in np.flatnonzero(rng.random(len(out)) < how.erase):
-        _erase(out[i], rng)
+    for place in np.flatnonzero(rng.random(len(out)) < how.damage):
+        out[place] = _damage(out[place], rng)
+    for place in np.flatnonzero(rng.random(len(out)) < how.erase):
+        _erase(out[place], rng)
     return out
 
 
@@ -98,23 +100,20 @@ def _relight(images: np.ndarray, light: float, rng: np.random.Generator) -> None
 
 
 def _damage(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One damage out of five; the strengths reach a little past those of `edgemood.damage`."""
-    size = image.shape[0]
+    """One damage out of five, of a strength that reaches a little past the robustness suite's."""
+    one = image[None]
     match rng.integers(5):
         case 0:
-            return (image * rng.uniform(0.25, 0.8)).astype(np.uint8)
+            one = damage.dark(one, rng.uniform(0.25, 0.8))
         case 1:
-            return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.0))
+            one = damage.blur(one, rng.uniform(0.5, 2.0))
         case 2:
-            small = int(rng.integers(18, 37))
-            far = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
-            return cv2.resize(far, (size, size), interpolation=cv2.INTER_LINEAR)
+            one = damage.tiny(one, int(rng.integers(18, 37)))
         case 3:
-            quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(10, 51))]
-            return cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_GRAYSCALE)
+            one = damage.jpeg(one, int(rng.integers(10, 51)))
         case _:
-            noise = rng.normal(0, rng.uniform(5, 25), image.shape)
-            return np.clip(image + noise + 0.5, 0, 255).astype(np.uint8)
+            one = damage.noise(one, rng, rng.uniform(5, 25))
+    return one[0]
 
 
 def _erase(image: np.ndarray, rng: np.random.Generator) -> None:

@@ -36,9 +36,9 @@ class Recipe:
     `warmup` epochs up to it, before a cosine down to zero.
     """
 
-    epochs: int = 60
+    epochs: int = 34
     steps: int = 250
-    learning_rate: float = 4e-3
+    learning_rate: float = 3e-3
     warmup: int = 1
     average: float = 0.998
     sizes: tuple[tuple[int, int, int, float], ...] = ((128, 160, 64, 0.6), (256, 320, 16, 0.4))
