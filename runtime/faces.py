@@ -156,9 +156,11 @@ def _face(row: np.ndarray, scale: np.ndarray) -> Face | None:
 @contextmanager
 def _quiet_opencv() -> Iterator[None]:
     """Without the warning about targets that OpenCV 5 prints for every detector it creates."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    # OpenCV 5 moved the two functions into a module of their own.
+    log = getattr(cv2.utils, "logging", cv2)
+    level = log.getLogLevel()
+    log.setLogLevel(0)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        log.setLogLevel(level)
