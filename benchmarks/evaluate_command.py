@@ -8,8 +8,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgemood.errors import EdgemoodError
-
 if TYPE_CHECKING:
     from edgemood.benchmarks.evaluate import Evaluation
 
@@ -86,14 +84,11 @@ def main(args: argparse.Namespace) -> int:
 
 def _folder(args: argparse.Namespace) -> Path:
     """Make the report's folder, before the work whose result goes there."""
+    from edgemood.files import make_folder
+
     name = Path(args.models[0]).stem if len(args.models) == 1 else "comparison"
     folder = Path(args.output or Path("reports", name))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EdgemoodError(
-            f"{folder} cannot be made for the report: {error.strerror}. Name another with --output."
-        ) from error
+    make_folder(folder, "--output")
     return folder
 
 

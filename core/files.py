@@ -39,6 +39,19 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             Path(temporary).unlink(missing_ok=True)
 
 
+def make_folder(path: Path, option: str) -> None:
+    """Make a folder and those above it, if it isn't there; EdgemoodError where that fails.
+
+    option: the one that names another place, for the message.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgemoodError(
+            f"{path} cannot be made a folder: {error.strerror}. Name another with {option}."
+        ) from error
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a UTF-8 text file, whole or not at all."""
     with replace_file(path) as file:

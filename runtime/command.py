@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from edgemood.errors import EdgemoodError
@@ -88,6 +88,7 @@ def main(args: argparse.Namespace) -> int:
     import cv2
 
     from edgemood.console import say
+    from edgemood.files import make_folder
     from edgemood.runtime.engines import EmotionModel
     from edgemood.runtime.faces import SIDES, STILL_SIDES, FaceDetector
     from edgemood.runtime.pipeline import Pipeline, default_model
@@ -106,7 +107,7 @@ def main(args: argparse.Namespace) -> int:
             missing = None if args.headless else no_display()
             headless = args.headless or missing is not None
             if stands_in and headless and not save and not args.jsonl:
-                _make_folder(DEMO_VIDEO.parent)
+                make_folder(DEMO_VIDEO.parent, "--save")
                 save = str(DEMO_VIDEO)
             if missing:
                 hint = "" if save or args.jsonl else "; --save or --jsonl keep what is read"
@@ -159,15 +160,6 @@ def _source(named: str | None) -> tuple[Source, bool]:
         say(f"edgemood: {error}")
         say("edgemood: no source was named, so this is the demo instead")
         return open_source("demo"), True
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EdgemoodError(
-            f"{path} cannot be made: {error.strerror}. Name a place with --save."
-        ) from error
 
 
 def _loop(
@@ -268,11 +260,6 @@ class Stop:
         for each in self._before:
             signal.signal(each, signal.SIG_DFL)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -21,7 +21,7 @@ import numpy as np
 
 from edgemood.datasets import PICTURES
 from edgemood.errors import EdgemoodError
-from edgemood.files import replace_file
+from edgemood.files import make_folder, replace_file
 from edgemood.runtime.draw import annotate
 from edgemood.runtime.sources import Source
 from edgemood.values import Frame, Reading
@@ -262,12 +262,7 @@ class PictureFolder:
         self._path = path
         self._name = source.frame_name
         self._empty = not path.exists()  # ours to remove if nothing comes
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EdgemoodError(
-                f"{path} cannot be made a folder: {error.strerror}. Name another with --save."
-            ) from error
+        make_folder(path, "--save")
         _probe(path, path)
 
     def write(self, result: Result) -> None:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -62,12 +61,7 @@ class Source:
     def __enter__(self) -> Source:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

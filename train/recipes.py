@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgemood.train.augment import Augmentation
 
@@ -34,46 +34,31 @@ class Recipe:
     votes: float = 0.0
 
 
-_FACES = Augmentation(
-    flip=0.5, rotation=12, scale=0.15, shift=4, shear=0.1, light=0.3, erase=0.25, damage=0.3
+# The program that the project grew out of: its optimizer and its generator's augmentation.
+SEED = Recipe(
+    network="seed",
+    epochs=50,
+    optimizer="adam",
+    learning_rate=1e-3,
+    batch=32,
+    augmentation=Augmentation(flip=0.5, rotation=10, scale=0.1, shift=4.8, shear=0.1),
 )
+SMALL = Recipe(
+    network="small",
+    epochs=50,
+    optimizer="sgd",
+    learning_rate=0.1,
+    batch=128,
+    warmup=2,
+    weight_decay=5e-4,
+    smoothing=0.05,
+    mixup=0.2,
+    average=0.998,
+    votes=0.5,
+    augmentation=Augmentation(
+        flip=0.5, rotation=12, scale=0.15, shift=4, shear=0.1, light=0.3, erase=0.25, damage=0.3
+    ),
+)
+NANO = replace(SMALL, network="nano", epochs=60)
 
-RECIPES = {
-    # The program that the project grew out of: its optimizer and its generator's augmentation.
-    "seed": Recipe(
-        network="seed",
-        epochs=50,
-        optimizer="adam",
-        learning_rate=1e-3,
-        batch=32,
-        augmentation=Augmentation(flip=0.5, rotation=10, scale=0.1, shift=4.8, shear=0.1),
-    ),
-    "small": Recipe(
-        network="small",
-        epochs=50,
-        optimizer="sgd",
-        learning_rate=0.1,
-        batch=128,
-        warmup=2,
-        weight_decay=5e-4,
-        smoothing=0.05,
-        mixup=0.2,
-        average=0.998,
-        votes=0.5,
-        augmentation=_FACES,
-    ),
-    "nano": Recipe(
-        network="nano",
-        epochs=60,
-        optimizer="sgd",
-        learning_rate=0.1,
-        batch=128,
-        warmup=2,
-        weight_decay=5e-4,
-        smoothing=0.05,
-        mixup=0.2,
-        average=0.998,
-        votes=0.5,
-        augmentation=_FACES,
-    ),
-}
+RECIPES = {"small": SMALL, "nano": NANO, "seed": SEED}

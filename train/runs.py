@@ -30,7 +30,7 @@ from edgemood.datasets import (
     open_dataset,
 )
 from edgemood.errors import EdgemoodError
-from edgemood.files import write_text
+from edgemood.files import make_folder, write_text
 from edgemood.metrics import negative_log_likelihood, threshold_for_accuracy
 from edgemood.train import fit, report
 from edgemood.train.augment import Augmentation
@@ -78,12 +78,7 @@ def new_folder(name: str, folder: Path | None, config: dict[str, Any]) -> Path:
             f"{folder} holds a run already: name another with --run, or go on with it: "
             f"edgemood train --resume {folder}"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EdgemoodError(
-            f"{folder} cannot be made: {error.strerror}. Name another with --run."
-        ) from error
+    make_folder(folder, "--run")
     write_config(folder, config)
     return folder
 
