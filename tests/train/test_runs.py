@@ -162,7 +162,7 @@ def test_temperature_undoes_overconfidence() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("big", None, None, 0, None), "no recipe 'big': seed, small, nano"),
+        (("big", None, None, 0, None), "no recipe 'big': small, nano, seed"),
         (("nano", "{data}", 0, 0, None), "0 epochs"),
         (("nano", "{data}", None, 0, "{run}"), "holds a run already"),
     ],
