@@ -26,7 +26,7 @@ def card_page(cards: Mapping[str, tuple[Card, int]], split: str, data: str) -> s
     data: file name of the data set.
     """
     card = next(iter(cards.values()))[0]
-    usual = f"emotion-{card.name}.int8.onnx"
+    usual = f"models/emotion-{card.name}.int8.onnx"
     unsure = "not measured" if card.unsure_below is None else f"{card.unsure_below:.2f}"
     files = markdown_table(
         ["file", "precision", "size", "accuracy", "same label", "largest difference"],

@@ -221,11 +221,12 @@ def _finish(folder: Path, config: dict[str, Any], material: fit.Material, state:
         chosen = np.flatnonzero(dataset.splits == judged)
     probabilities = fit.logits_of(model, dataset, chosen)
 
+    voted = material.targets.shape[1] > material.classes
     config["card"] = {
         "description": f"Facial expression from a gray 48x48 face, network '{config['name']}'",
         "license": "Apache-2.0",
-        "training_data": f"{len(material.train)} pictures of {dataset.path.name}, "
-        f"split {config['training_split']}",
+        "training_data": f"{len(material.train):,} pictures of {dataset.path.name}, "
+        f"split {config['training_split']}" + (", with FER+ votes" if voted else ""),
         "temperature": temperature,
         "unsure_below": unsure,
     }

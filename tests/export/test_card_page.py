@@ -38,7 +38,7 @@ def test_page_lists_the_deployed_files_with_sizes_and_the_command_for_their_figu
         assert f"| `emotion-tiny{ending}` | " in page
         assert f"{size / 1e6:.2f} MB" in page
     assert "60 pictures (test of " in page
-    assert "edgemood evaluate emotion-tiny.int8.onnx --data " in page
+    assert "edgemood evaluate models/emotion-tiny.int8.onnx --data " in page
     assert "FER-2013" not in page
 
 
