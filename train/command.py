@@ -32,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--run", type=Path, help="folder to write; default runs/<recipe>, then <recipe>-2, ..."
     )
     parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="face: begin with an earlier run's weights.npz, such as train/checkpoints/face.npz",
+    )
+    parser.add_argument(
         "--resume",
         nargs="?",
         const="",
@@ -47,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     from edgemood.train.detector import runs as detector_runs
 
     if args.resume is None and args.recipe == detector_runs.NAME:
-        run = detector_runs.start(args.data, args.epochs, args.seed, args.run)
+        run = detector_runs.start(args.data, args.epochs, args.seed, args.run, args.weights)
     elif args.resume is None:
         run = runs.start(args.recipe, args.data, args.epochs, args.seed, args.run)
     else:

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -114,12 +115,13 @@ def read(archive: Path, labels: Path) -> Bank:
         say(f"no labelled faces beside {archive}: expressions will vary less")
     if not labels.exists():
         found = {part: _taught(part, images[part]) for part in PARTS}
+        answers: dict[str, Any] = {}
+        for part, answer in found.items():
+            answers[f"{part}_counts"] = np.array([len(rows) for rows in answer], np.int64)
+            if answer:
+                answers[part] = np.concatenate(answer)
         with replace_file(labels) as file:
-            np.savez_compressed(
-                file,
-                **{part: np.concatenate(rows) for part, rows in found.items() if rows},
-                **{f"{part}_counts": [len(r) for r in rows] for part, rows in found.items()},
-            )
+            np.savez_compressed(file, **answers)
     faces: dict[str, list[Picture]] = {}
     with np.load(labels) as saved:
         for part in PARTS:
@@ -219,8 +221,9 @@ class Teacher:
         found = self._net.detect(shown)[1]
         if found is None:
             return np.empty((0, 15), np.float32)
-        found[:, :14] /= np.float32(scale)
-        return found
+        faces = np.asarray(found, np.float32)
+        faces[:, :14] /= scale
+        return faces
 
 
 def _taught(part: str, images: list[np.ndarray]) -> list[np.ndarray]:
@@ -230,7 +233,7 @@ def _taught(part: str, images: list[np.ndarray]) -> list[np.ndarray]:
     rows = []
     for image in track(images, f"the teacher looks at {part}"):
         margin = 0 if frames else round(MARGIN * max(image.shape))
-        found = teacher(cv2.copyMakeBorder(image, *[margin] * 4, cv2.BORDER_REPLICATE))
+        found = teacher(np.pad(image, margin, mode="edge"))
         found[:, [0, 1, *range(4, 14)]] -= margin
         found[:, 14] = found[:, 14] >= SURE
         rows.append(found)

@@ -1,7 +1,8 @@
 """A run folder of the detector: started, trained, finished.
 
 It holds `config.json`, `labels.npz` (the teacher's answers), `checkpoint.npz` while it trains, and
-at its end `history.csv`, `curves.png`, `recall.png`, `model.keras` (folded) and `report.md`.
+at its end `history.csv`, `curves.png`, `recall.png`, `weights.npz` (to begin another run with),
+`model.keras` (folded) and `report.md`.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from edgemood.train.detector.network import fold
 from edgemood.train.detector.scenes import Variety
 
 NAME = "face"  # the recipe's
-LABELS = "labels.npz"
+LABELS, WEIGHTS = "labels.npz", "weights.npz"
 
 
 def start(
     data: str | None, epochs: int | None, seed: int, folder: Path | None,
-    recipe: fit.Recipe | None = None,
+    weights: Path | None = None, recipe: fit.Recipe | None = None,
 ) -> Path:  # fmt: skip
-    """Make the folder of a new run; raises EdgemoodError where an argument does not fit."""
+    """Make the folder of a new run; raises EdgemoodError where an argument does not fit.
+
+    weights: of an earlier run, to begin with.
+    """
     path = data or os.environ.get("EDGEMOOD_DATA")
     if not path:
         raise EdgemoodError(
@@ -47,6 +51,7 @@ def start(
             "recipe": asdict(recipe),
             "epochs": epochs or recipe.epochs,
             "seed": seed,
+            "weights": str(weights.resolve()) if weights else None,
             "data": str(pictures.archive_in(path).resolve()),
             "edgemood": edgemood.__version__,
         },
@@ -67,7 +72,8 @@ def train(folder: Path) -> None:
         f"of {recipe.steps} steps -> {folder}"
     )
     keras.utils.set_random_seed(config["seed"])
-    state = fit.prepare(recipe, config["epochs"])
+    weights = config.get("weights")
+    state = fit.prepare(recipe, config["epochs"], Path(weights) if weights else None)
     if (folder / runs.CHECKPOINT).exists():
         state.load(folder / runs.CHECKPOINT)
         say(f"going on after epoch {len(state.history)}")
@@ -100,6 +106,7 @@ def _finish(
     config["card"] = report.card(bank, ours, shift)
     runs.write_history(folder, state.columns, state.history)
     report.write(folder, config, state.history, ours, teachers, expressions)
+    fit.save_weights(state.average, folder / WEIGHTS)
     runs.write_config(folder, config)
     runs.save_model(folder, network)
     say(f"done: {folder / 'report.md'}; next: python -m edgemood.export.face_detector {folder}")

@@ -225,7 +225,7 @@ def _background(bank: Bank, height: int, width: int, rng: np.random.Generator) -
         for rows in (slice(0, row), slice(row, height)):
             for columns in (slice(0, column), slice(column, width)):
                 place = canvas[rows, columns]
-                place[:] = _part_of(bank, *place.shape, rng)
+                place[:] = _part_of(bank, place.shape[0], place.shape[1], rng)
         return canvas
     coarse = rng.integers(0, 256, rng.integers(1, 12, 2), dtype=np.uint8)
     method = cv2.INTER_NEAREST if kind > 0.97 else cv2.INTER_CUBIC
@@ -297,7 +297,7 @@ def _occlude(canvas: np.ndarray, face: np.ndarray, bank: Bank, rng: np.random.Ge
     if min(place.shape) < 2:
         return
     if rng.random() < 0.5:
-        cover = _part_of(bank, *place.shape, rng)
+        cover = _part_of(bank, place.shape[0], place.shape[1], rng)
     else:
         cover = np.full(place.shape, rng.integers(256), np.uint8)
     if rng.random() < 0.5:
@@ -316,9 +316,9 @@ def _photograph(canvas: np.ndarray, harsh: float, rng: np.random.Generator) -> n
         gray = (gray - 0.5) * rng.uniform(0.4, 1.3) + 0.5 + rng.uniform(-0.2, 0.2)
         canvas = cv2.LUT(canvas, np.clip(255 * gray + 0.5, 0, 255).astype(np.uint8))
     if chance[1]:
-        field = rng.uniform(0.35, 1.35, (2, 2)).astype(np.float32)
-        field = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR)
-        canvas = cv2.multiply(canvas, field, dtype=cv2.CV_8U)
+        corners = rng.uniform(0.35, 1.35, (2, 2)).astype(np.float32)
+        light = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
+        canvas = cv2.multiply(canvas, light, dtype=cv2.CV_8U)
     if chance[2]:
         canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.4, 1.3))
     if chance[3]:
@@ -339,7 +339,8 @@ def _photograph(canvas: np.ndarray, harsh: float, rng: np.random.Generator) -> n
         canvas = cv2.add(canvas, grain, dtype=cv2.CV_8U)
     if chance[6]:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 85))]
-        canvas = cv2.imdecode(cv2.imencode(".jpg", canvas, quality)[1], cv2.IMREAD_GRAYSCALE)
+        coded = cv2.imencode(".jpg", canvas, quality)[1]
+        canvas = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
     return canvas
 
 

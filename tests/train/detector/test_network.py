@@ -1,0 +1,60 @@
+"""The folded detector says what the trained one does, is small, and needs none of this code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from edgemood.train.detector.network import cells_of, detector, fold
+
+
+@pytest.fixture(scope="module")
+def lived_in() -> keras.Model:
+    """A network whose batch normalisation is far from its initial state."""
+    keras.utils.set_random_seed(3)
+    model = detector()
+    rng = np.random.default_rng(3)
+    for variable in model.variables:
+        if variable.path.split("/")[-1] in ("gamma", "beta", "moving_mean", "moving_variance"):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    return model
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.2])
+def test_the_folded_network_says_the_same_with_shifted_scores(
+    lived_in: keras.Model, shift: float
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 128, 1)).astype(np.float32)
+    expected = keras.ops.convert_to_numpy(lived_in(pixels, training=False)).copy()
+    expected[..., :2] = 1 / (1 + np.exp(-expected[..., :2] - shift))
+    maps = fold(lived_in, shift)(pixels)
+    cells = cells_of([keras.ops.convert_to_numpy(part) for part in maps])
+    assert cells.shape == (2, 12 * 16 + 6 * 8 + 3 * 4, 16)
+    assert np.abs(cells - expected).max() < 1e-4
+
+
+def test_the_folded_network_stays_under_its_size(lived_in: keras.Model) -> None:
+    assert fold(lived_in).count_params() < 36_000
+
+
+def test_the_folded_network_loads_without_the_code_that_trained_it(
+    lived_in: keras.Model, tmp_path: Path
+) -> None:
+    fold(lived_in).save(tmp_path / "model.keras")
+    program = (
+        "import sys; sys.modules['edgemood'] = None\n"
+        "import keras\n"
+        "model = keras.models.load_model(sys.argv[1])\n"
+        "print({type(layer).__name__ for layer in model.layers})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "model.keras"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    kinds = {"InputLayer", "Conv2D", "ZeroPadding2D", "ReLU", "UpSampling2D", "Add"}
+    assert set(eval(done.stdout)) == kinds

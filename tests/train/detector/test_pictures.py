@@ -1,0 +1,66 @@
+"""Pictures are read with their faces, and nobody is on both sides of the split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgemood.errors import EdgemoodError
+from edgemood.train.detector import pictures
+
+
+@pytest.fixture(scope="module")
+def bank(
+    archive: Path, taught: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> pictures.Bank:
+    return pictures.read(archive, taught(tmp_path_factory.mktemp("labels") / "labels.npz"))
+
+
+def test_each_picture_comes_with_its_face_and_its_person(bank: pictures.Bank) -> None:
+    assert {part: len(found) for part, found in bank.faces.items()} == {
+        "people": 16, "crops": 4, "expressions": 0,
+    }  # fmt: skip
+    assert len(bank.negatives) == 20
+    first = bank.faces["people"][0]
+    assert (first.person, first.size, first.close) == ("Person_0", (150, 140), False)
+    assert first.faces[0, :4].tolist() == [34, 22, 72, 92]
+    assert [level.shape for level in first.levels] == [(150, 140), (75, 70), (37, 35), (18, 17)]
+
+
+def test_nobody_is_learnt_from_and_judged_by(bank: pictures.Bank) -> None:
+    learnt, judged = pictures.split(bank, 0.25, 0)
+    sides = [
+        {picture.person for part in side.faces.values() for picture in part}
+        for side in (learnt, judged)
+    ]
+    assert not sides[0] & sides[1]
+    assert len({picture.person for picture in judged.faces["people"]}) == 2
+    assert len(judged.negatives) == 5
+    for part in ("people", "crops"):
+        both = len(learnt.faces[part]) + len(judged.faces[part])
+        assert both == len(bank.faces[part])
+
+
+def test_the_same_seed_holds_out_the_same_people(bank: pictures.Bank) -> None:
+    def held(seed: int) -> list[str]:
+        return [p.person for p in pictures.split(bank, 0.25, seed)[1].faces["people"]]
+
+    assert held(1) == held(1)
+    assert any(held(1) != held(seed) for seed in range(2, 6))
+
+
+def test_an_annotation_and_the_teacher_meet_in_the_middle() -> None:
+    face = np.array([[10, 10, 40, 50, *[20, 20, 40, 20, 30, 35, 22, 45, 38, 45], 0]], np.float32)
+    points = face[0, 4:14].reshape(5, 2)
+    met = pictures.agreed(face, points - pictures.STYLE * 40 + 4)
+    assert np.allclose(met[0, 4:14].reshape(5, 2), points + 2, atol=1e-4)
+    assert met[0, 14] == 1, "what a person has marked is a face"
+    assert np.array_equal(pictures.agreed(face, points + 40), face), "another face"
+
+
+def test_what_is_no_archive_of_people_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(EdgemoodError, match=r"faces\.zip is not a zip with people_keypoints"):
+        pictures.archive_in(tmp_path)
