@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from edgemood.export.noise import quiet
+    from edgemood.noise import quiet
 
     with quiet():
         from edgemood.export import deploy

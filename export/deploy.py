@@ -17,13 +17,13 @@ from edgemood.datasets import ALL, Dataset
 from edgemood.errors import EdgemoodError
 from edgemood.export import parity
 from edgemood.export.card_page import card_page
-from edgemood.export.noise import quiet
 from edgemood.export.quantize import calibration_sample, quantize_onnx, quantize_tflite
 from edgemood.export.source import Source, multiply_accumulates
 from edgemood.export.to_onnx import to_onnx
 from edgemood.export.to_tflite import to_tflite
 from edgemood.files import replace_file
 from edgemood.modelfile import Card, pack_model
+from edgemood.noise import quiet
 from edgemood.runtime.engines import EmotionModel
 
 # Ending of each file -> its precision, a row of parity.BOUNDS.
@@ -177,8 +177,7 @@ def judge(
         for ending, network in networks.items():
             path = Path(folder, f"emotion-{source.name}{ending}")
             path.write_bytes(pack_model(network, replace(card, precision=FILES[ending])))
-            with quiet():  # LiteRT announces its delegate
-                engines[ending] = EmotionModel(path).predict
+            engines[ending] = EmotionModel(path).predict
         return parity.measure(answer, engines, judged)
 
 

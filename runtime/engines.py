@@ -13,6 +13,7 @@ import numpy as np
 from edgemood.crop import SIZE
 from edgemood.errors import EdgemoodError
 from edgemood.modelfile import Card, ModelFile, read_model
+from edgemood.noise import quiet
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -96,8 +97,9 @@ def _litert(model: ModelFile, threads: int) -> Predict:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(model_content=model.network, num_threads=threads)
-        interpreter.allocate_tensors()
+        with quiet():  # it announces its delegate
+            interpreter = Interpreter(model_content=model.network, num_threads=threads)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise _unfit(model, f"LiteRT cannot load it: {error}") from error
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 HELP = "Train a network on labelled face pictures and write a run folder."
@@ -47,10 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from edgemood.console import say
-    from edgemood.train import runs
-    from edgemood.train.detector import runs as detector_runs
+    from edgemood.noise import quiet
+
+    with quiet():
+        import keras
+
+        from edgemood.train import runs
+        from edgemood.train.detector import runs as detector_runs
+
+        keras.ops.zeros(1)  # the first tensor makes TensorFlow look for devices, aloud
 
     if args.resume is None and args.recipe == detector_runs.NAME:
         run = detector_runs.start(args.data, args.epochs, args.seed, args.run, args.weights)

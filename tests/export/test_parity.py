@@ -68,6 +68,16 @@ def test_what_lies_outside_a_bound_is_named(truth: np.ndarray, result, words: st
     assert any(words in breach for breach in breaches), breaches
 
 
+def test_labels_that_change_between_ties_are_no_change_of_mind() -> None:
+    truth = np.zeros(3000, np.int64)
+    source = np.tile(np.float32([0.335, 0.333, 0.332]), (3000, 1))
+    result = np.tile(np.float32([0.333, 0.332, 0.335]), (3000, 1))
+    tied = compare(truth, source, result)
+    assert (tied.agreement, tied.but_ties) == (0, 1)
+    apart = compare(truth, source + np.float32([0.02, -0.01, -0.01]), result)
+    assert (apart.agreement, apart.but_ties) == (0, 0)
+
+
 def test_bounds_stand_as_they_are_from_two_thousand_pictures_on() -> None:
     bounds = BOUNDS["int8"]
     assert limits_for(np.array([ENOUGH - 10, 10]), bounds) == bounds

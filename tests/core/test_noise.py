@@ -1,4 +1,4 @@
-"""What is said on stderr while TensorFlow works."""
+"""What is said on stderr while TensorFlow or LiteRT works."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from edgemood.export.noise import quiet
+from edgemood.noise import quiet
 
 
 def test_noise_of_a_block_that_ends_well_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:

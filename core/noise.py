@@ -1,4 +1,4 @@
-"""TensorFlow's start-up chatter and deprecation notes -> nowhere, unless something fails."""
+"""What TensorFlow and LiteRT say of themselves -> nowhere, unless something fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 def quiet() -> Iterator[None]:
     """Keep what is written to stderr in this block to itself; shown if the block raises.
 
-    TensorFlow's C++ side writes to file descriptor 2, partly before it reads any log level, so the
+    Their C++ side writes to file descriptor 2, partly before it reads any log level, so the
     descriptor itself is redirected.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
