@@ -104,7 +104,7 @@ def _save_figures(evaluation: Evaluation, folder: Path) -> bool:
             raise
         say(
             "matplotlib is not installed, so the report has no plots. Install it with: "
-            "pip install 'edgemood[train]'"
+            "pip install -e '.[train]'"
         )
         return False
     for name, figure in figures(evaluation).items():
