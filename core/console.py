@@ -13,6 +13,9 @@ from typing import TypeVar
 T = TypeVar("T")
 # Seconds between two plain progress lines, so that a log stays readable.
 QUIET = 10.0
+# Seconds between two pictures of the bar, and what empties a terminal's line (ECMA-48, EL).
+REDRAW = 0.1
+CLEAR = "\x1b[K"
 
 
 def say(text: str) -> None:
@@ -27,25 +30,35 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
     """
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
-    if sys.stderr.isatty():
+    terminal = sys.stderr.isatty()
+    if terminal:
         try:
             from rich.console import Console
             from rich.progress import track as rich_track
         except ImportError:
-            pass
+            pass  # the lean install draws a plainer bar
         else:
             yield from rich_track(
                 items, what, total=total, console=Console(stderr=True), transient=True
             )
             return
     started = last = time.monotonic()
-    for done, item in enumerate(items, start=1):
-        yield item
-        now = time.monotonic()
-        if now - last >= QUIET:
-            of = f" of {total}" if total else ""
-            say(f"{what}: {done}{of}, {now - started:.0f} s")
+    try:
+        for done, item in enumerate(items, start=1):
+            yield item
+            now = time.monotonic()
+            if now - last < (REDRAW if terminal else QUIET):
+                continue
             last = now
+            line = f"{what}: {done}{f' of {total}' if total else ''}, {now - started:.0f} s"
+            if not terminal:
+                say(line)
+                continue
+            bar = ("#" * (20 * done // total)).ljust(20, ".") + " " if total else ""
+            print(f"\r{CLEAR}{bar}{line}", end="", file=sys.stderr, flush=True)
+    finally:
+        if terminal:
+            print(f"\r{CLEAR}", end="", file=sys.stderr, flush=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
