@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="folder for the files to deploy (default: models/; the float .tflite, and every file "
-        "of the baseline `seed`, stay in the run folder)",
+        help="folder for the files to deploy (default: models/; the float .tflite, every file "
+        "of the baseline `seed`, and the face detector stay in the run folder)",
     )
 
 
@@ -39,10 +39,14 @@ def main(args: argparse.Namespace) -> int:
     from edgemood.noise import quiet
 
     with quiet():
-        from edgemood.export import deploy
+        from edgemood.export import deploy, face_detector
     from edgemood.datasets import open_dataset
-    from edgemood.export.source import newest_run, read_source
+    from edgemood.export.source import is_detector, newest_run, read_source
 
-    source = read_source(args.run or newest_run())
-    deploy.deploy(source, open_dataset(args.data or source.data), args.output)
+    run = args.run or newest_run()
+    if is_detector(run):
+        face_detector.deploy(run, args.output)
+    else:
+        source = read_source(run)
+        deploy.deploy(source, open_dataset(args.data or source.data), args.output)
     return 0

@@ -1,6 +1,4 @@
-"""A detector's run folder -> models/face.onnx, a network that cv2.FaceDetectorYN runs.
-
-    python -m edgemood.export.face_detector RUN
+"""A detector's run folder -> face.onnx, a network that cv2.FaceDetectorYN runs.
 
 In: `input`, float32 [1, 3, height, width], BGR, 0..255, height and width multiples of 32. Out: for
 each stride s of 8, 16 and 32 `cls_s`, `obj_s`, `bbox_s` and `kps_s`, float32 [1, cells, 1|1|4|10],
@@ -9,11 +7,7 @@ YuNet's interface (Wu et al. 2023, doi:10.1007/s11633-023-1423-y).
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +23,7 @@ from edgemood.console import say
 from edgemood.errors import EdgemoodError
 from edgemood.export.to_onnx import OPSET
 from edgemood.files import replace_file
+from edgemood.noise import quiet
 from edgemood.yunet import OUTPUTS, PARTS, STRIDES, faces_in, joined
 
 NAME = "face.onnx"
@@ -128,25 +123,21 @@ def run(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:
     return joined(dict(zip(OUTPUTS, session.run(list(OUTPUTS), {"input": pixels}))))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("run", metavar="RUN", type=Path, help="folder of a detector's run")
-    parser.add_argument(
-        "--output", metavar="FILE", type=Path, default=Path(str(files("edgemood.models") / NAME)),
-        help=f"file to write (default: models/{NAME})",
-    )  # fmt: skip
-    args = parser.parse_args(argv)
-    try:
-        network, metadata = read(args.run)
-        data = to_onnx(network, metadata)
+def deploy(run: Path, output: Path | None = None) -> Path:
+    """Write a finished run's detector as face.onnx; returns its path.
+
+    output: folder; None: the run's own, since a detector is deployed only when it is good enough.
+    Raises EdgemoodError where the run is not one, or the file does not answer as its network.
+    """
+    network, metadata = read(run)
+    data = to_onnx(network, metadata)
+    with quiet():
         verify(data, network)
-        with replace_file(args.output) as file:
-            file.write(data)
-    except EdgemoodError as error:
-        print(f"edgemood: {error}", file=sys.stderr)
-        return error.exit_code
-    say(f"{args.output}: {len(data):,} bytes, equal to {args.run} in both engines")
-    return 0
+    path = (output or run) / NAME
+    with replace_file(path) as file:
+        file.write(data)
+    say(f"wrote {path} ({len(data) / 1000:.0f} kB); use it with --detector {path}")
+    return path
 
 
 def read(folder: Path) -> tuple[keras.Model, dict[str, str]]:
@@ -253,7 +244,3 @@ def _said(network: keras.Model, image: np.ndarray) -> np.ndarray:
     )
     cells[:, :2] = 1 / (1 + np.exp(-cells[:, :2]))
     return cells
-
-
-if __name__ == "__main__":
-    sys.exit(main())

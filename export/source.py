@@ -51,6 +51,14 @@ def newest_run(runs: Path = RUNS) -> Path:
     return max(networks, key=lambda path: path.stat().st_mtime).parent
 
 
+def is_detector(folder: Path) -> bool:
+    """Whether a run folder is of the face detector, which is no emotion network."""
+    try:
+        return json.loads((folder / CONFIG).read_text())["name"] == "face"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # whatever is wrong with it, reading the source says it
+
+
 def read_source(folder: Path) -> Source:
     """Read a run folder; raises EdgemoodError that says what is missing or does not fit."""
     try:

@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 from keras import layers
 
+from edgemood import cli
 from edgemood.errors import EdgemoodError
 from edgemood.export import face_detector
 from edgemood.yunet import OUTPUTS, decode, encode, faces_in, grid
@@ -103,12 +104,13 @@ def test_the_command_writes_a_file_with_the_runs_card(
     network.save(tmp_path / "model.keras")
     config = {"name": "face", "edgemood": "1.2", "card": {"license": "MIT", "figures": {"a": 1}}}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    target = tmp_path / "face.onnx"
-    assert face_detector.main([str(tmp_path), "--output", str(target)]) == 0
-    metadata = onnxruntime.InferenceSession(str(target)).get_modelmeta().custom_metadata_map
+    assert cli.main(["export", str(tmp_path)]) == 0
+    session = onnxruntime.InferenceSession(str(tmp_path / "face.onnx"))
+    metadata = session.get_modelmeta().custom_metadata_map
     assert metadata == {"name": "face", "version": "1.2", "license": "MIT", "figures": '{"a": 1}'}
-    (tmp_path / "config.json").unlink()
-    assert face_detector.main([str(tmp_path), "--output", str(target)]) == 2
+    config.pop("card")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert cli.main(["export", str(tmp_path)]) == 2
     assert "is not the folder of a finished run" in capsys.readouterr().err
 
 

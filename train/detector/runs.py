@@ -109,4 +109,4 @@ def _finish(
     fit.save_weights(state.average, folder / WEIGHTS)
     runs.write_config(folder, config)
     runs.save_model(folder, network)
-    say(f"done: {folder / 'report.md'}; next: python -m edgemood.export.face_detector {folder}")
+    say(f"done: {folder / 'report.md'}; next: edgemood export {folder}")
