@@ -24,8 +24,8 @@ from edgemood.train.detector.scenes import Variety
 
 NAME = "face"  # the recipe's
 LABELS, WEIGHTS = "labels.npz", "weights.npz"
-# Seed of who is held out: not the run's, so that nobody is judged on whom weights of an earlier run,
-# which this one may begin with, have seen.
+# Seed of who is held out: not the run's, so that nobody judges whom an earlier run's weights, which
+# this one may begin with, have seen.
 SPLIT = 0
 
 
