@@ -24,8 +24,8 @@ from edgemood.train.detector.scenes import Variety
 
 NAME = "face"  # the recipe's
 LABELS, WEIGHTS = "labels.npz", "weights.npz"
-# Seed of who is held out. Not the run's own: a run may begin with an earlier one's weights, and these
-# must not have seen the people it is judged on.
+# Seed of who is held out. Not the run's own: a run may begin with an earlier one's weights, and
+# these must not have seen the people it is judged on.
 SPLIT = 0
 
 
