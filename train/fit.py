@@ -92,20 +92,14 @@ class State:
 def prepare(recipe: Recipe, classes: int, outputs: int, steps: int, epochs: int) -> State:
     """An untrained network with its optimizer, as the recipe says. steps: per epoch."""
     model = NETWORKS[recipe.network](outputs)
-    average = keras.models.clone_model(model)
-    average.set_weights(model.get_weights())
     if recipe.optimizer == "adam":
         optimizer = keras.optimizers.Adam(recipe.learning_rate)
     else:
-        warmup = min(recipe.warmup, epochs // 2) * steps
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else recipe.learning_rate,
-            max(1, epochs * steps - warmup),
-            warmup_target=recipe.learning_rate if warmup else None,
-            warmup_steps=warmup,
-        )
         optimizer = keras.optimizers.SGD(
-            schedule, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay or None
+            warmed_cosine(recipe.learning_rate, recipe.warmup, epochs, steps),
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=recipe.weight_decay or None,
         )
         if recipe.weight_decay:
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -122,10 +116,40 @@ def prepare(recipe: Recipe, classes: int, outputs: int, steps: int, epochs: int)
             ops.argmax(targets[:, :classes], axis=1), ops.argmax(logits[:, :classes], axis=1)
         )
 
+    return begin(model, optimizer, loss, [accuracy])
+
+
+def begin(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss: Callable[[Any, Any], Any],
+    metrics: list[Any] | None = None,
+    columns: tuple[str, ...] = HISTORY,
+) -> State:
+    """The state before the first step of a network, compiled; its average starts as a copy."""
+    average = keras.models.clone_model(model)
+    average.set_weights(model.get_weights())
     # Compiled by XLA, a step of the small network takes 0.77 of the time on a CPU.
-    model.compile(optimizer, loss, metrics=[accuracy], jit_compile=True)
+    model.compile(optimizer, loss, metrics=metrics, jit_compile=True)
+    # Otherwise the optimizer has no variables yet that a checkpoint could be loaded into.
     optimizer.build(model.trainable_variables)
-    return State(model, average)
+    return State(model, average, columns=columns)
+
+
+def warmed_cosine(
+    peak: float, warmup: int, epochs: int, steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Up to the peak over `warmup` epochs, at most half of all, then a cosine down to zero.
+
+    steps: per epoch. Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
+    """
+    rising = min(warmup, epochs // 2) * steps
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if rising else peak,
+        max(1, epochs * steps - rising),
+        warmup_target=peak if rising else None,
+        warmup_steps=rising,
+    )
 
 
 def fit(

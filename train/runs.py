@@ -50,16 +50,15 @@ def start(name: str, data: str | None, epochs: int | None, seed: int, folder: Pa
         raise EdgemoodError(
             f"there is no recipe '{name}': {', '.join(RECIPES)} are there. Name one of them."
         )
-    if epochs is not None and epochs < 1:
-        raise EdgemoodError(f"{epochs} epochs were asked for, 1 or more are wanted.")
+    recipe = RECIPES[name]
+    epochs = epochs_of(epochs, recipe.epochs)
     dataset = open_dataset(data)
     dataset.require_every_class()
     train, held_back = hold_back(dataset, seed)
-    recipe = RECIPES[name]
     config = {
         "name": name,
         "recipe": asdict(recipe),
-        "epochs": epochs or recipe.epochs,
+        "epochs": epochs,
         "seed": seed,
         "data": str(dataset.path.resolve()),
         "classes": list(dataset.classes),
@@ -68,6 +67,13 @@ def start(name: str, data: str | None, epochs: int | None, seed: int, folder: Pa
         "edgemood": edgemood.__version__,
     }
     return new_folder(name, folder, config)
+
+
+def epochs_of(asked: int | None, usual: int) -> int:
+    """How many epochs a run has; raises EdgemoodError where fewer than one were asked for."""
+    if asked is not None and asked < 1:
+        raise EdgemoodError(f"{asked} epochs were asked for, 1 or more are wanted.")
+    return asked or usual
 
 
 def new_folder(name: str, folder: Path | None, config: dict[str, Any]) -> Path:

@@ -22,7 +22,7 @@ from edgemood.train.detector.network import detector
 from edgemood.train.detector.pictures import Bank
 from edgemood.train.detector.scenes import USUAL, Variety, scene
 from edgemood.train.detector.targets import loss, targets
-from edgemood.train.fit import State, ahead
+from edgemood.train.fit import State, ahead, begin, warmed_cosine
 
 HISTORY = ("epoch", "learning_rate", "loss", "val_loss")
 VALIDATION = 256  # scenes
@@ -58,20 +58,8 @@ def prepare(recipe: Recipe, epochs: int, weights: Path | None = None) -> State:
     model = detector()
     if weights is not None:
         _load_weights(model, weights)
-    average = keras.models.clone_model(model)
-    average.set_weights(model.get_weights())
-    warmup = min(recipe.warmup, epochs // 2) * recipe.steps
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else recipe.learning_rate,
-            max(1, epochs * recipe.steps - warmup),
-            warmup_target=recipe.learning_rate if warmup else None,
-            warmup_steps=warmup,
-        )
-    )
-    model.compile(optimizer, loss, jit_compile=True)
-    optimizer.build(model.trainable_variables)
-    return State(model, average, columns=HISTORY)
+    rate = warmed_cosine(recipe.learning_rate, recipe.warmup, epochs, recipe.steps)
+    return begin(model, keras.optimizers.Adam(rate), loss, columns=HISTORY)
 
 
 def save_weights(model: keras.Model, path: Path) -> None:

@@ -43,16 +43,15 @@ def start(
             f"no data was named: {pictures.ARCHIVE} or its folder was wanted. Pass it with --data "
             "or EDGEMOOD_DATA."
         )
-    if epochs is not None and epochs < 1:
-        raise EdgemoodError(f"{epochs} epochs were asked for, 1 or more are wanted.")
     recipe = recipe or fit.Recipe()
+    epochs = runs.epochs_of(epochs, recipe.epochs)
     return runs.new_folder(
         NAME,
         folder,
         {
             "name": NAME,
             "recipe": asdict(recipe),
-            "epochs": epochs or recipe.epochs,
+            "epochs": epochs,
             "seed": seed,
             "weights": str(weights.resolve()) if weights else None,
             "data": str(pictures.archive_in(path).resolve()),
