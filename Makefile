@@ -1,7 +1,7 @@
 # Edgemood, one target a station of the line. A target makes or updates .venv by itself, with just
 # what it needs, and passes its variables on. Works with GNU Make 3.81, which macOS has.
 
-.PHONY: help run train export bench data test lint clean
+.PHONY: help run train export models bench data test lint clean
 
 PYTHON ?= python3
 VENV = .venv
@@ -30,6 +30,9 @@ train: $(VENV)/.stamp-train ## train a network: DATA=path RECIPE=small EPOCHS=60
 
 export: $(VENV)/.stamp-export ## turn the last run, or RUN=folder, into files in models/: DATA=path
 	$(EDGEMOOD) export$(if $(RUN), "$(RUN)")$(call option,DATA,data) $(ARGS)
+
+models: $(VENV)/.stamp-export ## train and export all that ships, hours on two cores, resumable: DATA=path
+	$(EDGEMOOD) models$(call option,DATA,data) $(ARGS)
 
 bench: $(VENV)/.stamp-tflite ## measure speed, size and accuracy of the files in models/ here: CLIP=file
 	$(EDGEMOOD) bench$(call option,CLIP,clip) $(ARGS)

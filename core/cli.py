@@ -22,6 +22,7 @@ WORDS = {
     "data": ("edgemood.data_command", "fetch FER-2013, or say what is in a data set"),
     "train": ("edgemood.train.command", "train a network on a data set"),
     "export": ("edgemood.export.command", "turn a trained network into ONNX and TFLite files"),
+    "models": ("edgemood.train.models_command", "train and export every network that ships"),
     "run": ("edgemood.runtime.command", "find faces in a camera, video or picture and read them"),
     "evaluate": ("edgemood.benchmarks.evaluate_command", "judge model files on labelled faces"),
     "bench": ("edgemood.benchmarks.bench_command", "measure speed, size and accuracy here"),

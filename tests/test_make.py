@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TARGETS = ["help", "run", "train", "export", "bench", "data", "test", "lint", "clean"]
+TARGETS = ["help", "run", "train", "export", "models", "bench", "data", "test", "lint", "clean"]
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 

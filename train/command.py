@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe",
         default="small",
-        help="what to train: small (default), nano or seed; face: the face detector",
+        help="what to train: small (default), nano, teacher or seed; face: the face detector",
     )
     parser.add_argument(
         "--data",
@@ -35,6 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="face: begin with an earlier run's weights.npz, such as train/checkpoints/face.npz",
+    )
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="small, nano: learn from this finished run too; may be given more than once",
     )
     parser.add_argument(
         "--resume",
@@ -60,7 +68,7 @@ def main(args: argparse.Namespace) -> int:
     if args.resume is None and args.recipe == detector_runs.NAME:
         run = detector_runs.start(args.data, args.epochs, args.seed, args.run, args.weights)
     elif args.resume is None:
-        run = runs.start(args.recipe, args.data, args.epochs, args.seed, args.run)
+        run = runs.start(args.recipe, args.data, args.epochs, args.seed, args.run, args.teacher)
     else:
         run = runs.find_unfinished(Path(args.resume) if args.resume else None)
     detector = runs.read_config(run)["name"] == detector_runs.NAME

@@ -21,6 +21,7 @@ from edgemood.console import say, track
 from edgemood.datasets import Dataset
 from edgemood.files import replace_file
 from edgemood.train.augment import augment, mixup
+from edgemood.train.distill import HEAT
 from edgemood.train.networks import NETWORKS
 from edgemood.train.recipes import Recipe
 
@@ -34,27 +35,38 @@ HISTORY = ("epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accura
 class Material:
     """What a run learns from.
 
-    dataset: all pictures. targets: float32 [len(dataset), classes + votes], each block summing to
-    1. train, validation: indices into dataset.
+    dataset: all pictures. targets: float32 [len(dataset), n], one block of columns after another,
+    each summing to 1: the label (classes), the votes (`votes` columns, there may be none), the
+    teachers' heated probabilities (classes, or none). train, validation: indices into dataset.
     """
 
     dataset: Dataset
     targets: np.ndarray
     train: np.ndarray
     validation: np.ndarray
+    votes: int = 0
 
     @property
     def classes(self) -> int:
         return len(self.dataset.classes)
 
+    @property
+    def outputs(self) -> int:
+        """Of the network: label and votes."""
+        return self.classes + self.votes
+
 
 @dataclass
 class State:
-    """Where a run stands: everything that a checkpoint holds. columns: of the history."""
+    """Where a run stands: everything that a checkpoint holds.
+
+    seconds: that its epochs have taken. columns: of the history.
+    """
 
     model: keras.Model
     average: keras.Model
     history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
     columns: tuple[str, ...] = HISTORY
 
     def follow(self, decay: float) -> None:
@@ -74,12 +86,13 @@ class State:
         }
         rows = np.array([[row[name] for name in self.columns] for row in self.history])
         with replace_file(path) as file:
-            np.savez(file, history=rows, **arrays)
+            np.savez(file, history=rows, seconds=self.seconds, **arrays)
 
     def load(self, path: Path) -> None:
         with np.load(path) as saved:
             for i, variable in enumerate(self._variables()):
                 variable.assign(saved[f"{i:04}"])
+            self.seconds = float(saved["seconds"])
             self.history = [dict(zip(self.columns, row.tolist())) for row in saved["history"]]
         for row in self.history:
             row["epoch"] = int(row["epoch"])
@@ -105,11 +118,16 @@ def prepare(recipe: Recipe, classes: int, outputs: int, steps: int, epochs: int)
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
 
     def loss(targets: Any, logits: Any) -> Any:
-        """Softmax cross-entropy of the label, plus that of the votes times their weight; [N]."""
-        label = _cross_entropy(targets[:, :classes], logits[:, :classes])
-        if outputs == classes:
-            return label
-        return label + recipe.votes * _cross_entropy(targets[:, classes:], logits[:, classes:])
+        """Softmax cross-entropy of label, teachers and votes, as the recipe weighs them; [N]."""
+        result = _cross_entropy(targets[:, :classes], logits[:, :classes])
+        if targets.shape[1] > outputs:
+            # Heat shrinks gradients by its square, which is made up for (Hinton et al. 2015).
+            taught = HEAT**2 * _cross_entropy(targets[:, outputs:], logits[:, :classes] / HEAT)
+            result = (1 - recipe.distill) * result + recipe.distill * taught
+        if outputs > classes:
+            voted = _cross_entropy(targets[:, classes:outputs], logits[:, classes:])
+            result = result + recipe.votes * voted
+        return result
 
     def accuracy(targets: Any, logits: Any) -> Any:
         return ops.equal(
@@ -177,8 +195,10 @@ def fit(
                 "val_accuracy": val_accuracy,
             }
         )
+        seconds = time.monotonic() - began
+        state.seconds += seconds
         state.save(checkpoint)
-        _tell(state.history[-1], epochs, time.monotonic() - began)
+        _tell(state.history[-1], epochs, seconds)
 
 
 def validate(model: keras.Model, material: Material) -> tuple[float, float]:

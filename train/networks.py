@@ -51,6 +51,12 @@ def nano(outputs: int) -> keras.Model:
     return _plain("nano", [(16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (96, 2), (96, 1)], outputs)
 
 
+def teacher(outputs: int) -> keras.Model:
+    """1.9 M parameters, 73 M multiply-accumulates: not shipped, small and nano learn from it."""
+    widths = [(32, 2), (48, 1), (96, 2), (96, 1), (96, 1), (176, 2), (176, 1), (176, 1)]
+    return _plain("teacher", [*widths, (256, 2), (256, 1)], outputs)
+
+
 def _plain(name: str, widths: Sequence[tuple[int, int]], outputs: int) -> keras.Model:
     """3x3 convolutions of (channels, stride) with batch normalisation and ReLU, mean, dense.
 
@@ -73,7 +79,12 @@ def _plain(name: str, widths: Sequence[tuple[int, int]], outputs: int) -> keras.
     return keras.Sequential(chain, name=name)
 
 
-NETWORKS: dict[str, Callable[[int], keras.Model]] = {"seed": seed, "small": small, "nano": nano}
+NETWORKS: dict[str, Callable[[int], keras.Model]] = {
+    "seed": seed,
+    "small": small,
+    "nano": nano,
+    "teacher": teacher,
+}
 
 
 def fold(model: keras.Model, classes: int, temperature: float = 1.0) -> keras.Model:

@@ -17,7 +17,8 @@ class Recipe:
     classes. mixup: alpha of the blend, switched off for the last 15 % of epochs. average: decay
     per step of the weights' exponential moving average, which is what is kept; 0: none. votes:
     weight of a second loss, on the distribution of FER+ votes where the data set has them; the
-    outputs that it trains are dropped when the network is folded.
+    outputs that it trains are dropped when the network is folded. distill: share of the loss that
+    teachers take over from the label, where a run is given any.
     """
 
     network: str
@@ -32,6 +33,7 @@ class Recipe:
     mixup: float = 0.0
     average: float = 0.0
     votes: float = 0.0
+    distill: float = 0.0
 
 
 # The program that the project grew out of: its optimizer and its generator's augmentation.
@@ -55,10 +57,20 @@ SMALL = Recipe(
     mixup=0.2,
     average=0.998,
     votes=0.5,
+    distill=0.6,
     augmentation=Augmentation(
         flip=0.5, rotation=12, scale=0.15, shift=4, shear=0.1, light=0.3, erase=0.25, damage=0.3
     ),
 )
 NANO = replace(SMALL, network="nano", epochs=60)
+TEACHER = replace(
+    SMALL,
+    network="teacher",
+    epochs=40,
+    weight_decay=2e-3,
+    smoothing=0.0,
+    distill=0.0,
+    augmentation=replace(SMALL.augmentation, damage=0.15),
+)
 
-RECIPES = {"small": SMALL, "nano": NANO, "seed": SEED}
+RECIPES = {"small": SMALL, "nano": NANO, "teacher": TEACHER, "seed": SEED}

@@ -88,6 +88,7 @@ def text(
         ("expected calibration error", f"{expected_calibration_error(probabilities, labels):.1%}"),
         ("temperature", f"{config['card']['temperature']:.3f}"),
         ("unsure below", "never" if unsure is None else f"{unsure:.3f}"),
+        ("minutes of training", f"{config['seconds'] / 60:.0f}"),
     ]
     lines = [
         f"# Run {config['name']}",

@@ -34,6 +34,7 @@ from edgemood.files import make_folder, write_text
 from edgemood.metrics import negative_log_likelihood, threshold_for_accuracy
 from edgemood.train import fit, report
 from edgemood.train.augment import Augmentation
+from edgemood.train.distill import soft_targets
 from edgemood.train.networks import fold
 from edgemood.train.recipes import RECIPES, Recipe
 
@@ -41,11 +42,22 @@ RUNS = Path("runs")
 CONFIG, CHECKPOINT, MODEL = "config.json", "checkpoint.npz", "model.keras"
 # Share of the training pictures that only calibrates; of a set without splits, that also judges.
 HELD_BACK, HELD_BACK_UNSPLIT = 0.05, 0.2
+SPLIT = 0  # the seed that picks them
 UNSURE_ACCURACY = 0.9  # what is not marked unsure should be right this often
 
 
-def start(name: str, data: str | None, epochs: int | None, seed: int, folder: Path | None) -> Path:
-    """Make the folder of a new run; raises EdgemoodError where an argument does not fit."""
+def start(
+    name: str,
+    data: str | None,
+    epochs: int | None,
+    seed: int,
+    folder: Path | None,
+    teachers: Sequence[Path] = (),
+) -> Path:
+    """Make the folder of a new run; raises EdgemoodError where an argument does not fit.
+
+    teachers: folders of finished runs that this one learns from.
+    """
     if name not in RECIPES:
         raise EdgemoodError(
             f"there is no recipe '{name}': {', '.join(RECIPES)} are there. Name one of them."
@@ -54,7 +66,15 @@ def start(name: str, data: str | None, epochs: int | None, seed: int, folder: Pa
     epochs = epochs_of(epochs, recipe.epochs)
     dataset = open_dataset(data)
     dataset.require_every_class()
-    train, held_back = hold_back(dataset, seed)
+    train, held_back = hold_back(dataset)
+    if teachers and not recipe.distill:
+        raise EdgemoodError(f"recipe '{name}' learns from no teacher. Leave --teacher out.")
+    for teacher in teachers:
+        if not (teacher / MODEL).exists():
+            raise EdgemoodError(
+                f"{teacher} has no {MODEL}, a run that has ended was wanted. Name one with "
+                "--teacher."
+            )
     config = {
         "name": name,
         "recipe": asdict(recipe),
@@ -62,6 +82,7 @@ def start(name: str, data: str | None, epochs: int | None, seed: int, folder: Pa
         "seed": seed,
         "data": str(dataset.path.resolve()),
         "classes": list(dataset.classes),
+        "teachers": [str(teacher.resolve()) for teacher in teachers],
         "training_split": str(dataset.splits[train[0]]),
         "held_back": dataset.rows[held_back].tolist(),
         "edgemood": edgemood.__version__,
@@ -115,14 +136,13 @@ def train(folder: Path) -> None:
     recipe = _recipe(config["recipe"])
     dataset = open_dataset(config["data"])
     material = prepare_material(recipe, dataset, config)
-    outputs = material.targets.shape[1]
     say(
         f"{config['name']}: {len(material.train):,} pictures to learn from, "
         f"{len(material.validation):,} held back, {config['epochs']} epochs -> {folder}"
     )
     keras.utils.set_random_seed(config["seed"])
     steps = len(material.train) // fit.batch_size(recipe, material)
-    state = fit.prepare(recipe, material.classes, outputs, steps, config["epochs"])
+    state = fit.prepare(recipe, material.classes, material.outputs, steps, config["epochs"])
     if (folder / CHECKPOINT).exists():
         state.load(folder / CHECKPOINT)
         say(f"going on after epoch {len(state.history)}")
@@ -130,11 +150,13 @@ def train(folder: Path) -> None:
     _finish(folder, config, material, state)
 
 
-def hold_back(dataset: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def hold_back(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """(indices to learn from, indices held back) of the training split.
 
     The same share of every class is held back, copies of a picture always together, so that
-    nothing held back has been seen. Raises EdgemoodError where there is nothing to learn from.
+    nothing held back has been seen. Every run holds the same pictures back, whatever its seed:
+    what a student is judged on, its teacher has not seen either.
+    Raises EdgemoodError where there is nothing to learn from.
     """
     split = TRAINING if TRAINING in dataset.splits else ALL
     pool = np.flatnonzero(dataset.splits == split)
@@ -148,7 +170,7 @@ def hold_back(dataset: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
         dataset.select(pool).digests(), return_index=True, return_inverse=True
     )
     label = dataset.labels[pool[first]]  # of each group of copies
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SPLIT)
     chosen = np.zeros(len(first), bool)
     for index in range(len(dataset.classes)):
         groups = np.flatnonzero(label == index)
@@ -164,7 +186,7 @@ def hold_back(dataset: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def prepare_material(recipe: Recipe, dataset: Dataset, config: dict[str, Any]) -> fit.Material:
-    """Targets from labels and, where the recipe and the data have them, votes."""
+    """Targets from labels and, where there are some, votes and teachers."""
     held = np.isin(dataset.rows, config["held_back"])
     learnt = (dataset.splits == config["training_split"]) & ~held
     classes = len(dataset.classes)
@@ -175,8 +197,17 @@ def prepare_material(recipe: Recipe, dataset: Dataset, config: dict[str, Any]) -
         share = votes.astype(np.float32) / votes.sum(axis=1, keepdims=True)
         targets = np.concatenate([targets, share], axis=1)
         say(f"FER+ votes of {len(FERPLUS_COLUMNS)} kinds join as a second target")
+    if config["teachers"]:
+        # Asked again by a run that is resumed, so that a run folder holds results only.
+        teachers = [Path(folder) / MODEL for folder in config["teachers"]]
+        taught = soft_targets(teachers, dataset, np.flatnonzero(learnt))
+        targets = np.concatenate([targets, taught], axis=1)
     return fit.Material(
-        dataset, targets.astype(np.float32), np.flatnonzero(learnt), np.flatnonzero(held)
+        dataset,
+        targets.astype(np.float32),
+        np.flatnonzero(learnt),
+        np.flatnonzero(held),
+        0 if votes is None else votes.shape[1],
     )
 
 
@@ -227,12 +258,14 @@ def _finish(folder: Path, config: dict[str, Any], material: fit.Material, state:
         chosen = np.flatnonzero(dataset.splits == judged)
     probabilities = fit.logits_of(model, dataset, chosen)
 
-    voted = material.targets.shape[1] > material.classes
+    config["seconds"] = round(state.seconds)
     config["card"] = {
         "description": f"Facial expression from a gray 48x48 face, network '{config['name']}'",
         "license": "Apache-2.0",
         "training_data": f"{len(material.train):,} pictures of {dataset.path.name}, "
-        f"split {config['training_split']}" + (", with FER+ votes" if voted else ""),
+        f"split {config['training_split']}"
+        + (", with FER+ votes" if material.votes else "")
+        + (", with the answers of larger networks" if config["teachers"] else ""),
         "temperature": temperature,
         "unsure_below": unsure,
     }

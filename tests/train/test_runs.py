@@ -19,6 +19,7 @@ from edgemood.datasets import open_dataset
 from edgemood.errors import EdgemoodError
 from edgemood.train import runs
 from edgemood.train.augment import Augmentation
+from edgemood.train.distill import soft_targets
 from edgemood.train.recipes import RECIPES
 
 EPOCHS = 6
@@ -145,7 +146,7 @@ def test_copies_of_a_picture_are_held_back_together(tmp_path: Path) -> None:
             cv2.imwrite(str(folder / f"{number}-{copy}.png"), image)
     dataset = open_dataset(tmp_path)
     number = np.array([int(Path(name).stem.split("-")[0]) for name in dataset.names])
-    train, held = runs.hold_back(dataset, 0)
+    train, held = runs.hold_back(dataset)
     assert len(train) + len(held) == 300
     assert not set(number[train]) & set(number[held])
     assert np.bincount(dataset.labels[held]).tolist() == [6, 6]  # 5 % of 50 pictures, three each
@@ -162,21 +163,23 @@ def test_temperature_undoes_overconfidence() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("big", None, None, 0, None), "no recipe 'big': small, nano, seed"),
+        (("big", None, None, 0, None), "no recipe 'big': small, nano, teacher, seed"),
         (("nano", "{data}", 0, 0, None), "0 epochs"),
         (("nano", "{data}", None, 0, "{run}"), "holds a run already"),
+        (("seed", "{data}", 1, 0, None, ["{run}"]), "'seed' learns from no teacher"),
+        (("nano", "{data}", 1, 0, None, [Path("nowhere")]), "nowhere has no model.keras"),
     ],
-    ids=["unknown recipe", "no epochs", "folder in use"],
+    ids=["unknown recipe", "no epochs", "folder in use", "no student", "no teacher"],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(
     arguments: tuple, says: str, run: Path, pattern_folder: Path
 ) -> None:
-    name, data, epochs, seed, folder = (
+    name, data, epochs, seed, folder, *teachers = (
         value.format(data=pattern_folder, run=run) if isinstance(value, str) else value
         for value in arguments
     )
     with pytest.raises(EdgemoodError, match=says):
-        runs.start(name, data, epochs, seed, folder and Path(folder))
+        runs.start(name, data, epochs, seed, folder and Path(folder), *teachers)
 
 
 def test_a_finished_run_is_not_resumed(run: Path, tmp_path: Path) -> None:
@@ -186,9 +189,44 @@ def test_a_finished_run_is_not_resumed(run: Path, tmp_path: Path) -> None:
         runs.find_unfinished(tmp_path)
 
 
+def test_a_student_learns_what_its_teacher_says(
+    run: Path, pattern_folder: Path, tmp_path: Path
+) -> None:
+    RECIPES["taught"] = replace(RECIPES["quick"], distill=1.0)  # nothing of the labels
+    folder = runs.start("taught", str(pattern_folder), EPOCHS, 0, tmp_path / "taught", [run])
+    runs.train(folder)
+    dataset = open_dataset(pattern_folder).split("test")
+    pixels = dataset.images()[..., None].astype(np.float32)
+    student, teacher = (
+        keras.ops.convert_to_numpy(keras.models.load_model(path / "model.keras")(pixels))
+        for path in (folder, run)
+    )
+    assert (student.argmax(axis=1) == teacher.argmax(axis=1)).mean() > 0.9
+    assert "larger networks" in runs.read_config(folder)["card"]["training_data"]
+
+
+def test_soft_targets_are_heated_and_the_same_for_a_mirrored_picture(
+    run: Path, pattern_folder: Path
+) -> None:
+    dataset = open_dataset(pattern_folder)
+    chosen = np.arange(0, len(dataset), 3)
+    warm, cold = (soft_targets([run / "model.keras"], dataset, chosen, heat) for heat in (2, 1))
+    assert np.allclose(warm[chosen].sum(axis=1), 1)
+    assert not np.delete(warm, chosen, axis=0).any()
+    assert np.array_equal(warm[chosen].argmax(axis=1), cold[chosen].argmax(axis=1))
+    assert (warm[chosen].max(axis=1) <= cold[chosen].max(axis=1)).all()
+    # Odds of a heated softmax are square roots of those of the cold one.
+    odds = cold[chosen, 0] / cold[chosen, 1]
+    assert np.allclose((warm[chosen, 0] / warm[chosen, 1]) ** 2, odds, rtol=1e-3)
+    mirrored = replace(
+        dataset, _pictures=lambda rows: [image[:, ::-1] for image in dataset._pictures(rows)]
+    )
+    assert np.allclose(soft_targets([run / "model.keras"], mirrored, chosen), warm, atol=1e-5)
+
+
 def test_votes_become_a_second_target(faces_csv: Path) -> None:
     dataset = open_dataset(faces_csv)
-    config = {"held_back": [0], "training_split": "Training"}
+    config = {"held_back": [0], "training_split": "Training", "teachers": []}
     material = runs.prepare_material(RECIPES["small"], dataset, config)
     classes = len(dataset.classes)
     assert material.targets.shape == (len(dataset), classes + 10)

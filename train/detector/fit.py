@@ -97,8 +97,9 @@ def fit(
             "val_loss": validate(recipe, held_out, state.average),
         }
         state.history.append(row)
-        state.save(checkpoint)
         seconds = time.monotonic() - began
+        state.seconds += seconds
+        state.save(checkpoint)
         say(
             f"epoch {epoch + 1} of {epochs}: loss {row['loss']:.3f}, "
             f"validation {row['val_loss']:.3f}; {seconds:.0f} s, "

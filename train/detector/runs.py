@@ -105,6 +105,7 @@ def _finish(
     teachers = judge.judge({size: judge.teacher_at(size[1]) for size in judge.SIZES}, held_out)
     expressions = report.expressions(detect, Path(config["data"]), held_out)
 
+    config["seconds"] = round(state.seconds)
     config["card"] = report.card(bank, ours, shift)
     runs.write_history(folder, state.columns, state.history)
     report.write(folder, config, state.history, ours, teachers, expressions)

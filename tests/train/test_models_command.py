@@ -1,0 +1,58 @@
+"""`edgemood models`: what is done is left alone, what was stopped goes on, the rest is trained."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from edgemood.cli import main
+from edgemood.train import models_command
+
+
+def test_the_list_is_of_commands_that_parse_and_is_what_is_still_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, files in {
+        "teacher": ("config.json", "model.keras"),
+        "small": ("config.json",),
+    }.items():
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).touch()
+    assert main(["models", "--list", "--runs", str(tmp_path), "--data", "my faces"]) == 0
+    assert capsys.readouterr().out.replace(str(tmp_path), "R").splitlines() == [
+        "edgemood train --resume R/small",
+        "edgemood export R/small --data 'my faces'",
+        "edgemood train --recipe nano --teacher R/teacher --run R/nano --data 'my faces'",
+        "edgemood export R/nano --data 'my faces'",
+        "edgemood train --recipe face --run R/face --data 'my faces'",
+        "edgemood export R/face",
+    ]
+
+
+def test_a_step_is_trained_once_and_its_hours_are_told(
+    pattern_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(models_command, "TRAININGS", {"nano": "--recipe nano --epochs 1"})
+    monkeypatch.setattr(models_command, "EXPORTED", ())
+    words = ["models", "--data", str(pattern_folder), "--runs", str(tmp_path)]
+    assert main(words) == 0
+    written = (tmp_path / "nano" / "model.keras").stat().st_mtime_ns
+    assert main(words) == 0
+    assert (tmp_path / "nano" / "model.keras").stat().st_mtime_ns == written
+    assert capsys.readouterr().out.count("hours of training") == 2
+
+
+def test_a_step_that_fails_ends_it_with_that_steps_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = argparse.Namespace(
+        data=str(tmp_path / "nothing"), runs=tmp_path, output=None, only=["nano"], list=False
+    )
+    assert models_command.main(args) == 2
+    assert "ended with 2" in capsys.readouterr().err

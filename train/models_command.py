@@ -1,0 +1,92 @@
+"""The word `models`: a data set -> every file in models/, by the commands anyone can type."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HELP = """Train and export every network that ships, step by step, from a data set to models/.
+
+Each step is a command that can be typed by itself. A step that has ended is not done again, one
+that was stopped goes on where it was; so this can be stopped and called again at any time."""
+EXAMPLES = (
+    "edgemood models --data fer2013/",
+    "edgemood models --list",
+)
+# Run folder in --runs -> arguments of `edgemood train`, in this order; {runs} is that folder.
+TRAININGS = {
+    "teacher": "--recipe teacher",
+    "small": "--recipe small --teacher {runs}/teacher",
+    "nano": "--recipe nano --teacher {runs}/teacher",
+    "face": "--recipe face",
+}
+EXPORTED = ("small", "nano", "face")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        metavar="PATH",
+        help="folder with FER-2013 and, for the face detector, faces.zip (default: EDGEMOOD_DATA)",
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="of run folders (runs/)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder for the files (default: models/)"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=tuple(TRAININGS),
+        metavar="NAME",
+        help=f"these steps only: {', '.join(TRAININGS)}",
+    )
+    parser.add_argument("--list", action="store_true", help="print the commands, run none")
+
+
+def main(args: argparse.Namespace) -> int:
+    from edgemood.console import say, table
+
+    for words in steps(args):
+        command = shlex.join(["edgemood", *words])
+        if args.list:
+            print(command)
+            continue
+        say(f"\n$ {command}")
+        # A process of its own, as if it had been typed: memory is given back after each.
+        code = subprocess.run([sys.executable, "-m", "edgemood.cli", *words]).returncode
+        if code:
+            say(f"edgemood: `{command}` ended with {code}: mend what it says, and go on here.")
+            return code
+    if not args.list:
+        names = args.only or TRAININGS
+        runs = [json.loads((args.runs / name / "config.json").read_text()) for name in names]
+        table(
+            ("network", "epochs", "hours of training"),
+            [(run["name"], run["epochs"], f"{run['seconds'] / 3600:.1f}") for run in runs],
+        )
+    return 0
+
+
+def steps(args: argparse.Namespace) -> Iterator[list[str]]:
+    """The words of each command that is still to be run.
+
+    Asked for one after another, so that each is chosen by what the one before has left.
+    """
+    data = ["--data", args.data] if args.data else []
+    output = ["--output", str(args.output)] if args.output else []
+    for name in args.only or TRAININGS:
+        folder = args.runs / name
+        if not (folder / "config.json").exists():
+            options = TRAININGS[name].format(runs=args.runs).split()
+            yield ["train", *options, "--run", str(folder), *data]
+        elif not (folder / "model.keras").exists():
+            yield ["train", "--resume", str(folder)]
+        if name in EXPORTED:
+            yield ["export", str(folder), *([] if name == "face" else data), *output]
