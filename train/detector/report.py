@@ -145,10 +145,11 @@ def text(
         f"# Run {config['name']}",
         "",
         f"{config['card']['training_data']}. {len(history)} epochs of "
-        f"{config['recipe']['steps']} batches, seed {config['seed']}.",
+        f"{config['recipe']['steps']} batches, seed {config['seed']}, "
+        f"{config['seconds'] / 60:.0f} minutes of training.",
         "",
-        f"Judged in {FRAMES} scenes of people who were held out: which of the faces that YuNet "
-        f"finds at {_named(SIZES[-1])} are found at the size that the row names (score 0.6, "
+        f"Judged in {FRAMES} plain scenes of people who were held out: which of the faces that "
+        f"YuNet finds at {_named(SIZES[-1])} are found at the size that the row names (score 0.6, "
         "intersection over union 0.5)?",
         "",
         markdown_table(("recall", "face", "YuNet"), asked),

@@ -89,7 +89,7 @@ def recipe_of(config: dict[str, Any]) -> fit.Recipe:
     values = dict(config["recipe"])
     values["sizes"] = tuple(tuple(size) for size in values["sizes"])
     variety = values.pop("variety")
-    return fit.Recipe(**values, variety=Variety(tuple(variety["turn"]), variety["harsh"]))
+    return fit.Recipe(**values, variety=Variety(**variety | {"turn": tuple(variety["turn"])}))
 
 
 def _finish(

@@ -9,7 +9,7 @@ import pytest
 from edgemood.train.detector.pictures import Bank, Picture
 from edgemood.train.detector.scenes import USUAL, Variety, moved, scene
 
-GENTLE = Variety(turn=(10.0, 25.0), harsh=0.0)
+GENTLE = Variety(turn=(10.0, 25.0), harsh=0.0, plain=0.0)
 FACE = np.array([[30, 20, 40, 50, 40, 40, 60, 40, 50, 50, 42, 60, 58, 60, 1]], np.float32)
 
 
