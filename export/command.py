@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
 
     with quiet():
         from edgemood.export import deploy, face_detector
-    from edgemood.datasets import open_dataset
+    from edgemood.datasets import by_ferplus, open_dataset
     from edgemood.export.source import is_detector, newest_run, read_source
 
     run = args.run or newest_run()
@@ -48,5 +48,6 @@ def main(args: argparse.Namespace) -> int:
         face_detector.deploy(run, args.output)
     else:
         source = read_source(run)
-        deploy.deploy(source, open_dataset(args.data or source.data), args.output)
+        dataset = open_dataset(args.data or source.data)
+        deploy.deploy(source, by_ferplus(dataset) if source.ferplus else dataset, args.output)
     return 0

@@ -27,7 +27,8 @@ class Source:
 
     labels: class names in the order of the output. data: path of the data set it was trained on.
     training_split: split of it that it learnt from, but for the rows in held_back, int64 [n].
-    card: what the run says for the model's card, by the names in CARD.
+    card: what the run says for the model's card, by the names in CARD. ferplus: whether the labels
+    are those that `edgemood.datasets.by_ferplus` gives the data set.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class Source:
     training_split: str
     held_back: np.ndarray
     card: dict[str, Any]
+    ferplus: bool = False
 
 
 def newest_run(runs: Path = RUNS) -> Path:
@@ -70,6 +72,7 @@ def read_source(folder: Path) -> Source:
             "training_split": config["training_split"],
             "held_back": np.array(config["held_back"], np.int64),
             "card": {key: config["card"][key] for key in CARD},
+            "ferplus": config.get("labels") == "ferplus",
         }
     except OSError as error:
         raise EdgemoodError(

@@ -17,6 +17,7 @@ that was stopped goes on where it was; so this can be stopped and called again a
 EXAMPLES = (
     "edgemood models --data fer2013/",
     "edgemood models --list",
+    "edgemood models --ladder && edgemood evaluate runs/ladder-*/emotion-*.onnx",
 )
 # Run folder in --runs -> arguments of `edgemood train`, in this order; {runs} is that folder.
 TRAININGS = {
@@ -25,7 +26,13 @@ TRAININGS = {
     "nano": "--recipe nano --teacher {runs}/teacher",
     "face": "--recipe face",
 }
-EXPORTED = ("small", "nano", "face")
+# Run folder -> folders in it that are exported.
+EXPORTED = {"small": (".", "ferplus"), "nano": (".",), "face": (".",)}
+# What each part of the nano recipe is worth; its files stay in the run folders.
+LADDER = {
+    f"ladder-{rung}": f"--recipe ladder-{rung}"
+    for rung in ("1-plain", "2-varied", "3-averaged", "4-mixed", "5-voted", "6-damaged")
+} | {"ladder-7-taught": "--recipe ladder-7-taught --teacher {runs}/teacher"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,12 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for the files (default: models/)"
     )
-    parser.add_argument(
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
         "--only",
         nargs="+",
         choices=tuple(TRAININGS),
         metavar="NAME",
-        help=f"these steps only: {', '.join(TRAININGS)}",
+        help=f"these networks only: {', '.join(TRAININGS)}",
+    )
+    choice.add_argument(
+        "--ladder",
+        action="store_true",
+        help="instead, short runs that tell what each part of the recipe is worth (docs/models.md)",
     )
     parser.add_argument("--list", action="store_true", help="print the commands, run none")
 
@@ -65,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
             say(f"edgemood: `{command}` ended with {code}: mend what it says, and go on here.")
             return code
     if not args.list:
-        names = args.only or TRAININGS
+        names = LADDER if args.ladder else args.only or TRAININGS
         runs = [json.loads((args.runs / name / "config.json").read_text()) for name in names]
         table(
             ("network", "epochs", "hours of training"),
@@ -81,12 +94,14 @@ def steps(args: argparse.Namespace) -> Iterator[list[str]]:
     """
     data = ["--data", args.data] if args.data else []
     output = ["--output", str(args.output)] if args.output else []
-    for name in args.only or TRAININGS:
+    for name in LADDER if args.ladder else args.only or TRAININGS:
         folder = args.runs / name
         if not (folder / "config.json").exists():
-            options = TRAININGS[name].format(runs=args.runs).split()
+            options = (TRAININGS | LADDER)[name].format(runs=args.runs).split()
             yield ["train", *options, "--run", str(folder), *data]
         elif not (folder / "model.keras").exists():
             yield ["train", "--resume", str(folder)]
-        if name in EXPORTED:
-            yield ["export", str(folder), *([] if name == "face" else data), *output]
+        if name in LADDER:
+            yield ["export", str(folder), *data, "--output", str(folder)]
+        for part in EXPORTED.get(name, ()):
+            yield ["export", str(folder / part), *([] if name == "face" else data), *output]

@@ -87,12 +87,12 @@ NETWORKS: dict[str, Callable[[int], keras.Model]] = {
 }
 
 
-def fold(model: keras.Model, classes: int, temperature: float = 1.0) -> keras.Model:
-    """The deployed form of a trained network: raw pixels 0..255 -> probabilities [N, classes].
+def fold(model: keras.Model, outputs: slice, temperature: float = 1.0) -> keras.Model:
+    """The deployed form of a trained network: raw pixels 0..255 -> probabilities [N, outputs].
 
     Scaling goes into the first convolution's kernel, batch normalisation into kernel and bias of
     the convolution before it (Jacob et al. 2018, arXiv:1712.05877, section 3.2), the temperature
-    into the last dense layer, of which only the first `classes` outputs are kept. Standard layers
+    into the last dense layer, of which only some outputs are kept. Standard layers
     only. Raises ValueError for a layer it cannot place.
     """
     chain: list[keras.layers.Layer] = [keras.Input((SIZE, SIZE, 1))]
@@ -119,9 +119,9 @@ def fold(model: keras.Model, classes: int, temperature: float = 1.0) -> keras.Mo
             chain.append(type(layer).from_config(layer.get_config()))
         elif not isinstance(layer, layers.InputLayer):
             raise ValueError(f"{layer.name} is not a layer that can be folded")
-    config = chain[-1].get_config() | {"units": classes, "activation": "softmax"}
+    weights[-1] = [value[..., outputs] / temperature for value in weights[-1]]
+    config = chain[-1].get_config() | {"units": len(weights[-1][1]), "activation": "softmax"}
     chain[-1] = layers.Dense.from_config(config)
-    weights[-1] = [value[..., :classes] / temperature for value in weights[-1]]
     folded = keras.Sequential(chain, name=model.name)
     folded.set_weights([value.astype(np.float32) for pair in weights for value in pair])
     return folded

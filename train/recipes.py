@@ -73,4 +73,31 @@ TEACHER = replace(
     augmentation=replace(SMALL.augmentation, damage=0.15),
 )
 
-RECIPES = {"small": SMALL, "nano": NANO, "teacher": TEACHER, "seed": SEED}
+# From a plain recipe to NANO's, one thing more at a time, for fewer epochs: what each is worth.
+_RUNG = 40
+_PLAIN = Recipe(
+    network="nano",
+    epochs=_RUNG,
+    optimizer="sgd",
+    learning_rate=0.1,
+    batch=128,
+    warmup=2,
+    weight_decay=NANO.weight_decay,
+    augmentation=Augmentation(),
+)
+_VARIED = replace(_PLAIN, augmentation=replace(NANO.augmentation, damage=0.0))
+_AVERAGED = replace(_VARIED, average=NANO.average)
+_MIXED = replace(_AVERAGED, mixup=NANO.mixup, smoothing=NANO.smoothing)
+_VOTED = replace(_MIXED, votes=NANO.votes)
+_DAMAGED = replace(_VOTED, augmentation=NANO.augmentation)
+LADDER = {
+    "ladder-1-plain": _PLAIN,
+    "ladder-2-varied": _VARIED,
+    "ladder-3-averaged": _AVERAGED,
+    "ladder-4-mixed": _MIXED,
+    "ladder-5-voted": _VOTED,
+    "ladder-6-damaged": _DAMAGED,
+    "ladder-7-taught": replace(NANO, epochs=_RUNG),
+}
+
+RECIPES = {"small": SMALL, "nano": NANO, "teacher": TEACHER, "seed": SEED, **LADDER}

@@ -112,9 +112,8 @@ def text(
         "",
         "![Confusion matrix](confusion.png)",
         "",
-        f"`config.json` holds every setting; `history.csv` the numbers behind the curves. Made by "
-        f"`edgemood train --recipe {config['name']} --epochs {config['epochs']} "
-        f"--seed {config['seed']}`.",
+        "`config.json` holds every setting; `history.csv` the numbers behind the curves. Made by "
+        f"`{config['made_by']}`.",
         "",
     ]
     return "\n".join(lines)

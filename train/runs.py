@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,7 @@ from edgemood.datasets import (
     JUDGED,
     TRAINING,
     Dataset,
+    by_ferplus,
     ferplus_votes,
     open_dataset,
 )
@@ -40,6 +42,7 @@ from edgemood.train.recipes import RECIPES, Recipe
 
 RUNS = Path("runs")
 CONFIG, CHECKPOINT, MODEL = "config.json", "checkpoint.npz", "model.keras"
+FERPLUS = "ferplus"  # folder within a run's, and what `labels` of its config says
 # Share of the training pictures that only calibrates; of a set without splits, that also judges.
 HELD_BACK, HELD_BACK_UNSPLIT = 0.05, 0.2
 SPLIT = 0  # the seed that picks them
@@ -75,8 +78,12 @@ def start(
                 f"{teacher} has no {MODEL}, a run that has ended was wanted. Name one with "
                 "--teacher."
             )
+    words = ["edgemood", "train", "--recipe", name, "--epochs", str(epochs), "--seed", str(seed)]
+    for teacher in teachers:
+        words += ["--teacher", str(teacher)]
     config = {
         "name": name,
+        "made_by": shlex.join(words),
         "recipe": asdict(recipe),
         "epochs": epochs,
         "seed": seed,
@@ -243,37 +250,63 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _finish(folder: Path, config: dict[str, Any], material: fit.Material, state: fit.State) -> None:
-    """Calibrate, fold, judge and write everything a run folder holds at its end."""
-    dataset = material.dataset
-    labels = dataset.labels[material.validation]
-    logits = fit.logits_of(state.average, dataset, material.validation)[:, : material.classes]
+    """Calibrate, fold, judge and write everything a run folder holds at its end.
+
+    Where there were votes, what the network has learnt of them is a network too, one of FER+'s
+    eight emotions. It gets a run folder within this one.
+    """
+    config["seconds"] = round(state.seconds)
+    if material.votes:
+        make_folder(folder / FERPLUS, "--run")
+        voted = by_ferplus(material.dataset)
+        held = np.flatnonzero(np.isin(voted.rows, config["held_back"]))
+        changes = {
+            "name": f"{config['name']}-{FERPLUS}",
+            "labels": FERPLUS,
+            "classes": list(voted.classes),
+            "held_back": voted.rows[held].tolist(),
+        }
+        start = material.classes
+        stop = start + len(voted.classes)
+        _conclude(folder / FERPLUS, config | changes, voted, held, state, start, stop)
+    _conclude(folder, config, material.dataset, material.validation, state, 0, material.classes)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    say(f"done: {folder / 'report.md'}; next: edgemood export {folder}")
+
+
+def _conclude(
+    folder: Path, config: dict[str, Any], dataset: Dataset, held: np.ndarray, state: fit.State,
+    start: int, stop: int,
+) -> None:  # fmt: skip
+    """Write the results of outputs start..stop, which say the label of `dataset`."""
+    labels = dataset.labels[held]
+    logits = fit.logits_of(state.average, dataset, held)[:, start:stop]
     temperature = fit_temperature(logits, labels)
     unsure = threshold_for_accuracy(softmax(logits / temperature), labels, UNSURE_ACCURACY)
-    model = fold(state.average, material.classes, temperature)
+    model = fold(state.average, slice(start, stop), temperature)
 
     judged = next((name for name in JUDGED if name in dataset.splits), None)
     if judged in (None, ALL, config["training_split"]):
-        judged, chosen = "held back", material.validation
+        judged, chosen = "held back", held
     else:
         chosen = np.flatnonzero(dataset.splits == judged)
     probabilities = fit.logits_of(model, dataset, chosen)
 
-    config["seconds"] = round(state.seconds)
+    learnt = (dataset.splits == config["training_split"]).sum() - len(held)
+    voted = state.average.output_shape[-1] > len(config["classes"])
     config["card"] = {
         "description": f"Facial expression from a gray 48x48 face, network '{config['name']}'",
         "license": "Apache-2.0",
-        "training_data": f"{len(material.train):,} pictures of {dataset.path.name}, "
-        f"split {config['training_split']}"
-        + (", with FER+ votes" if material.votes else "")
+        "training_data": f"{learnt:,} pictures of {dataset.path.name}, "
+        f"split {config['training_split']}" + (", with FER+ votes" if voted else "")
         + (", with the answers of larger networks" if config["teachers"] else ""),
         "temperature": temperature,
         "unsure_below": unsure,
-    }
+    }  # fmt: skip
     write_history(folder, state.columns, state.history)
     report.write(folder, config, state.history, judged, dataset.labels[chosen], probabilities)
     write_config(folder, config)
     save_model(folder, model)
-    say(f"done: {folder / 'report.md'}; next: edgemood export {folder}")
 
 
 def _recipe(values: dict[str, Any]) -> Recipe:
@@ -301,7 +334,6 @@ def save_model(folder: Path, model: keras.Model) -> None:
     unfinished = folder / f".{MODEL}"
     model.save(unfinished)
     os.replace(unfinished, folder / MODEL)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:

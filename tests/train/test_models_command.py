@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ def test_the_list_is_of_commands_that_parse_and_is_what_is_still_to_do(
     assert capsys.readouterr().out.replace(str(tmp_path), "R").splitlines() == [
         "edgemood train --resume R/small",
         "edgemood export R/small --data 'my faces'",
+        "edgemood export R/small/ferplus --data 'my faces'",
         "edgemood train --recipe nano --teacher R/teacher --run R/nano --data 'my faces'",
         "edgemood export R/nano --data 'my faces'",
         "edgemood train --recipe face --run R/face --data 'my faces'",
@@ -39,7 +39,7 @@ def test_a_step_is_trained_once_and_its_hours_are_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(models_command, "TRAININGS", {"nano": "--recipe nano --epochs 1"})
-    monkeypatch.setattr(models_command, "EXPORTED", ())
+    monkeypatch.setattr(models_command, "EXPORTED", {})
     words = ["models", "--data", str(pattern_folder), "--runs", str(tmp_path)]
     assert main(words) == 0
     written = (tmp_path / "nano" / "model.keras").stat().st_mtime_ns
@@ -51,8 +51,6 @@ def test_a_step_is_trained_once_and_its_hours_are_told(
 def test_a_step_that_fails_ends_it_with_that_steps_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    args = argparse.Namespace(
-        data=str(tmp_path / "nothing"), runs=tmp_path, output=None, only=["nano"], list=False
-    )
-    assert models_command.main(args) == 2
+    nothing = str(tmp_path / "nothing")
+    assert main(["models", "--only", "nano", "--runs", str(tmp_path), "--data", nothing]) == 2
     assert "ended with 2" in capsys.readouterr().err

@@ -33,7 +33,7 @@ def test_folded_network_gives_the_softmax_of_the_first_logits(name: str) -> None
     logits = keras.ops.convert_to_numpy(model(pixels, training=False))[:, :7] / TEMPERATURE
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected = powers / powers.sum(axis=1, keepdims=True)
-    folded = fold(model, 7, TEMPERATURE)
+    folded = fold(model, slice(7), TEMPERATURE)
     assert np.abs(keras.ops.convert_to_numpy(folded(pixels)) - expected).max() < 1e-5
 
 
@@ -41,11 +41,11 @@ def test_folded_network_gives_the_softmax_of_the_first_logits(name: str) -> None
     ("name", "parameters"), [("seed", 2_490_000), ("small", 800_000), ("nano", 220_000)]
 )
 def test_folded_network_stays_under_its_size(name: str, parameters: int) -> None:
-    assert fold(NETWORKS[name](7), 7).count_params() <= parameters
+    assert fold(NETWORKS[name](7), slice(7)).count_params() <= parameters
 
 
 def test_folded_network_loads_without_the_code_that_trained_it(tmp_path: Path) -> None:
-    fold(lived_in("nano"), 7).save(tmp_path / "model.keras")
+    fold(lived_in("nano"), slice(7)).save(tmp_path / "model.keras")
     program = (
         "import sys; sys.modules['edgemood'] = None\n"
         "import keras\n"
@@ -64,4 +64,4 @@ def test_folded_network_loads_without_the_code_that_trained_it(tmp_path: Path) -
 def test_a_layer_that_cannot_be_folded_is_refused() -> None:
     model = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Rescaling(1, offset=-0.5)])
     with pytest.raises(ValueError, match="rescaling"):
-        fold(model, 7)
+        fold(model, slice(7))

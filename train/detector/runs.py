@@ -112,4 +112,5 @@ def _finish(
     fit.save_weights(state.average, folder / WEIGHTS)
     runs.write_config(folder, config)
     runs.save_model(folder, network)
+    (folder / runs.CHECKPOINT).unlink(missing_ok=True)
     say(f"done: {folder / 'report.md'}; next: edgemood export {folder}")
