@@ -141,6 +141,18 @@ class Dataset:
             )
         return part
 
+    def unseen(self, training_split: str, held_back: np.ndarray) -> tuple[Dataset, str]:
+        """What to judge a network on that learnt from a split, and what these pictures are called.
+
+        The split that models are judged on, or, where the network learnt from that, the rows of it
+        that were held back.
+        """
+        judged = self.split(None)
+        name = str(judged.splits[0])
+        if name in (ALL, training_split):
+            return self.select(np.isin(self.rows, held_back)), "held back"
+        return judged, name
+
     def require_every_class(self) -> None:
         """Raise EdgemoodError where a class has no picture in one of the splits."""
         for split in dict.fromkeys(self.splits.tolist()):

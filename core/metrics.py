@@ -20,6 +20,12 @@ SMALLEST = float(np.finfo(np.float32).eps)
 # --- right and wrong ----------------------------------------------------------------------------
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits, both float [N, classes]."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
 def accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Share of pictures whose label is right."""
     return float(np.mean(truth == predicted)) if len(truth) else math.nan

@@ -13,7 +13,7 @@ import numpy as np
 
 import edgemood
 from edgemood.console import say
-from edgemood.datasets import ALL, Dataset
+from edgemood.datasets import Dataset
 from edgemood.errors import EdgemoodError
 from edgemood.export import parity
 from edgemood.export.card_page import card_page
@@ -136,10 +136,7 @@ def pictures_for(source: Source, dataset: Dataset) -> tuple[np.ndarray, Dataset,
             f"{dataset.path} is not the data set that {source.folder} was trained on: its rows are "
             "in another order. Pass the same file or folder with --data."
         )
-    judged = dataset.split(None)
-    split = str(judged.splits[0])
-    if split in (ALL, source.training_split):
-        judged, split = dataset.select(held_back), "held back"
+    judged, split = dataset.unseen(source.training_split, source.held_back)
     if not len(judged):
         raise EdgemoodError(
             f"{dataset.path} has no pictures that {source.folder} was not trained on: a test "

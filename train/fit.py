@@ -20,6 +20,7 @@ from keras import ops
 from edgemood.console import say, track
 from edgemood.datasets import Dataset
 from edgemood.files import replace_file
+from edgemood.metrics import accuracy, negative_log_likelihood, softmax
 from edgemood.train.augment import augment, mixup
 from edgemood.train.distill import HEAT
 from edgemood.train.networks import NETWORKS
@@ -129,12 +130,12 @@ def prepare(recipe: Recipe, classes: int, outputs: int, steps: int, epochs: int)
             result = result + recipe.votes * voted
         return result
 
-    def accuracy(targets: Any, logits: Any) -> Any:
+    def right(targets: Any, logits: Any) -> Any:
         return ops.equal(
             ops.argmax(targets[:, :classes], axis=1), ops.argmax(logits[:, :classes], axis=1)
         )
 
-    return begin(model, optimizer, loss, [accuracy])
+    return begin(model, optimizer, loss, [right])
 
 
 def begin(
@@ -205,10 +206,8 @@ def validate(model: keras.Model, material: Material) -> tuple[float, float]:
     """(negative log-likelihood of the label, accuracy) on the validation pictures."""
     labels = material.dataset.labels[material.validation]
     logits = logits_of(model, material.dataset, material.validation)[:, : material.classes]
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    right = (logits.argmax(axis=1) == labels).mean()
-    return float(-log_probabilities[np.arange(len(labels)), labels].mean()), float(right)
+    probabilities = softmax(logits)
+    return negative_log_likelihood(probabilities, labels), accuracy(labels, logits.argmax(axis=1))
 
 
 def logits_of(model: keras.Model, dataset: Dataset, chosen: np.ndarray) -> np.ndarray:

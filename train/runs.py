@@ -24,7 +24,6 @@ from edgemood.console import say
 from edgemood.datasets import (
     ALL,
     FERPLUS_COLUMNS,
-    JUDGED,
     TRAINING,
     Dataset,
     by_ferplus,
@@ -33,7 +32,7 @@ from edgemood.datasets import (
 )
 from edgemood.errors import EdgemoodError
 from edgemood.files import make_folder, write_text
-from edgemood.metrics import negative_log_likelihood, threshold_for_accuracy
+from edgemood.metrics import negative_log_likelihood, softmax, threshold_for_accuracy
 from edgemood.train import fit, report
 from edgemood.train.augment import Augmentation
 from edgemood.train.distill import soft_targets
@@ -235,11 +234,6 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / CONFIG).read_text())
@@ -285,12 +279,8 @@ def _conclude(
     unsure = threshold_for_accuracy(softmax(logits / temperature), labels, UNSURE_ACCURACY)
     model = fold(state.average, slice(start, stop), temperature)
 
-    judged = next((name for name in JUDGED if name in dataset.splits), None)
-    if judged in (None, ALL, config["training_split"]):
-        judged, chosen = "held back", held
-    else:
-        chosen = np.flatnonzero(dataset.splits == judged)
-    probabilities = fit.logits_of(model, dataset, chosen)
+    judged, split = dataset.unseen(config["training_split"], dataset.rows[held])
+    probabilities = fit.logits_of(model, judged, np.arange(len(judged)))
 
     learnt = (dataset.splits == config["training_split"]).sum() - len(held)
     voted = state.average.output_shape[-1] > len(config["classes"])
@@ -304,7 +294,7 @@ def _conclude(
         "unsure_below": unsure,
     }  # fmt: skip
     write_history(folder, state.columns, state.history)
-    report.write(folder, config, state.history, judged, dataset.labels[chosen], probabilities)
+    report.write(folder, config, state.history, split, judged.labels, probabilities)
     write_config(folder, config)
     save_model(folder, model)
 

@@ -19,6 +19,7 @@ from edgemood.datasets import FERPLUS_EMOTIONS, by_ferplus, open_dataset
 from edgemood.errors import EdgemoodError
 from edgemood.export.deploy import pictures_for
 from edgemood.export.source import read_source
+from edgemood.metrics import softmax
 from edgemood.train import runs
 from edgemood.train.augment import Augmentation
 from edgemood.train.distill import soft_targets
@@ -158,7 +159,7 @@ def test_copies_of_a_picture_are_held_back_together(tmp_path: Path) -> None:
 def test_temperature_undoes_overconfidence() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (20_000, 5))
-    labels = np.array([rng.choice(5, p=p) for p in runs.softmax(logits)])
+    labels = np.array([rng.choice(5, p=p) for p in softmax(logits)])
     assert runs.fit_temperature(logits, labels) == pytest.approx(1, abs=0.05)
     assert runs.fit_temperature(3 * logits, labels) == pytest.approx(3, abs=0.15)
 
