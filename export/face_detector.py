@@ -23,6 +23,7 @@ from edgemood.console import say
 from edgemood.errors import EdgemoodError
 from edgemood.export.to_onnx import OPSET
 from edgemood.files import replace_file
+from edgemood.modelfile import seal
 from edgemood.noise import quiet
 from edgemood.yunet import OUTPUTS, PARTS, STRIDES, faces_in, joined
 
@@ -230,9 +231,9 @@ class _Graph:
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8,
             producer_name="edgemood",
         )  # fmt: skip
-        helper.set_model_props(model, metadata)
         onnx.checker.check_model(model, full_check=True)
-        return model.SerializeToString()
+        # Sealed, it need not be tried elsewhere before OpenCV, which crashes on damaged networks.
+        return seal(model.SerializeToString(), json.dumps(metadata), metadata)
 
 
 def _said(network: keras.Model, image: np.ndarray) -> np.ndarray:
