@@ -4,7 +4,9 @@ The contract: input uint8 [N, 48, 48, 1], raw gray pixels; output float32 [N, cl
 probabilities. Everything else that a user of the file must know is the `Card`, which travels in
 the file: in an ONNX file as `metadata_props`, in a TFLite file as a zip appended to it, holding
 `metadata.json` and `labels.txt`. Both formats can be read without the engine that runs them, and
-carry a digest of network and card, which is checked before an engine sees the network.
+carry a digest of network and card, which is checked before an engine sees the network: engines
+crash on damaged networks. It guards against damage, not against malice: who changes a file on
+purpose can write a digest that fits.
 """
 
 from __future__ import annotations
@@ -15,19 +17,25 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from edgemood import weights
 from edgemood.crop import FER2013, SIZE, Framing
 from edgemood.errors import EdgemoodError
 from edgemood.files import replace_file
+from edgemood.protobuf import bytes_field, fields
 
 SCHEMA = 1
 KEY = "edgemood"  # the metadata_props key that holds the card as JSON
 # A zip may claim to unpack to anything; a card is a few kB.
 LARGEST_CARD = 1_000_000
 LARGEST_MODEL = 200_000_000
+# An ONNX file has some twenty fields at its outermost level. Other bytes may look like millions.
+MOST_FIELDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,10 @@ class Card:
     @classmethod
     def from_json(cls, text: str) -> Card:
         """Raises ValueError, whose text says what is missing or wrong."""
-        values = json.loads(text)
+        try:
+            values = json.loads(text)
+        except RecursionError:
+            raise ValueError("the card is no card") from None
         if not isinstance(values, dict):
             raise ValueError("the card is not a JSON object")
         if values.pop("schema", None) != SCHEMA:
@@ -70,19 +81,50 @@ class Card:
         for name in ("name", "labels", "version", "precision"):
             if not values.get(name):
                 raise ValueError(f"the card has no '{name}'")
-        labels = values["labels"]
+        labels = values.pop("labels")
         if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
             raise ValueError("the card's labels are not a list of names")
         if len(set(labels)) != len(labels) or len(labels) < 2:
             raise ValueError("the card's labels are not two or more different names")
-        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        known["labels"] = tuple(labels)
-        framing = values.get("framing", {})
-        try:
-            known["framing"] = Framing(float(framing["scale"]), float(framing["shift"]))
-        except (TypeError, KeyError, ValueError):
-            raise ValueError("the card's crop framing has no scale and shift") from None
+        if not all(name.strip() and name.isprintable() for name in labels):
+            raise ValueError("the card's labels are not names that can be shown")
+        known: dict[str, Any] = {
+            "labels": tuple(labels),
+            "framing": _framing(values.pop("framing", None)),
+        }
+        for name, member in cls.__dataclass_fields__.items():
+            if name in values:
+                if not _FITS[str(member.type)](values[name]):
+                    raise ValueError(f"the card's {name} is not of type {member.type}")
+                known[name] = values[name]
         return cls(**known)
+
+
+def _is_number(value: object) -> bool:
+    # Python's JSON reads NaN, Infinity, and integers beyond any float.
+    return isinstance(value, (int, float)) and abs(value) < 1e300
+
+
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "float": _is_number,
+    "float | None": lambda value: value is None or _is_number(value),
+    "int | None": lambda value: value is None or (_is_number(value) and value == int(value)),
+    "dict[str, float]": lambda value: (
+        isinstance(value, dict) and all(map(_is_number, value.values()))
+    ),
+}
+
+
+def _framing(value: Any) -> Framing:
+    try:
+        framing = Framing(float(value["scale"]), float(value["shift"]))
+    except (TypeError, KeyError, ValueError, OverflowError):
+        raise ValueError("the card's crop framing has no scale and shift") from None
+    # A square of a thousand box widths would be larger than memory.
+    if not (0.1 <= framing.scale <= 10 and abs(framing.shift) <= 10):
+        raise ValueError("the card's crop framing is not within 0.1 to 10 box widths")
+    return framing
 
 
 @dataclass(frozen=True)
@@ -98,28 +140,14 @@ class ModelFile:
 def read_model(path: str | os.PathLike[str]) -> ModelFile:
     """Read and check a model file; raises EdgemoodError that says what is wrong with it."""
     path = Path(path)
-    if path.is_dir():
-        raise EdgemoodError(f"{path} is a folder, an .onnx or .tflite file was wanted.")
+    data = read_bytes(path, "an .onnx or .tflite model", "`make export` writes one to models/.")
+    kind = "tflite" if data[4:8] == b"TFL3" else "onnx"
     try:
-        size = path.stat().st_size
-        if size > LARGEST_MODEL:
-            raise EdgemoodError(
-                f"{path} has {size / 1e6:.0f} MB, an emotion model of at most "
-                f"{LARGEST_MODEL / 1e6:.0f} MB was wanted. Pass a file from models/."
-            )
-        data = path.read_bytes()
-    except FileNotFoundError:
+        network, text, digest = _read_tflite(data) if kind == "tflite" else _read_onnx(data)
+    except ValueError:
         raise EdgemoodError(
-            f"{path} is not there: an .onnx or .tflite model was wanted. `make export` writes "
-            "one to models/."
+            f"{path} is not a whole .onnx or .tflite model. Copy or export it again."
         ) from None
-    except OSError as error:
-        raise EdgemoodError(f"{path} cannot be read: {error.strerror}.") from error
-    refuse_pointer(path, data)
-    if data[4:8] == b"TFL3":
-        kind, network, text, digest = "tflite", *_read_tflite(path, data)
-    else:
-        kind, network, text, digest = "onnx", *_read_onnx(path, data)
     if text is None:
         raise EdgemoodError(
             f"{path} has no labels and card inside: a model file that explains itself was wanted. "
@@ -131,9 +159,11 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
             "it again."
         )
     try:
-        return ModelFile(path, kind, data if kind == "onnx" else network, Card.from_json(text))
+        card = Card.from_json(text)
+        weights.check(network)
     except ValueError as error:
         raise EdgemoodError(f"{path} cannot be used: {error}. Export it again.") from error
+    return ModelFile(path, kind, data if kind == "onnx" else network, card)
 
 
 def pack_model(network: bytes, card: Card) -> bytes:
@@ -144,10 +174,45 @@ def pack_model(network: bytes, card: Card) -> bytes:
     """
     if network[4:8] == b"TFL3":
         return network + _card_zip(network, card)
-    bare = b"".join(
-        network[start:end] for number, start, end, _ in _fields(network) if number != _PROPS
+    text = card.to_json()
+    # The other keys are those that Ultralytics' tools and viewers look for.
+    return seal(
+        network,
+        text,
+        {
+            "names": str(dict(enumerate(card.labels))),
+            "task": "classify",
+            "imgsz": str([SIZE, SIZE]),
+            "version": card.version,
+            "license": card.license,
+            "description": card.description,
+        },
     )
-    return bare + _card_props(bare, card)
+
+
+def seal(network: bytes, text: str, more: Mapping[str, str]) -> bytes:
+    """An ONNX network of any kind with a text about it, a digest of both, and more metadata.
+
+    Metadata that it already has is replaced.
+    """
+    view = memoryview(network)
+    bare = b"".join(view[start:end] for number, start, end, _ in fields(view) if number != _PROPS)
+    # protobuf merges a repeated field wherever it stands.
+    return bare + b"".join(
+        bytes_field(_PROPS, bytes_field(_KEY, key.encode()) + bytes_field(_VALUE, value.encode()))
+        for key, value in {KEY: text, f"{KEY}.sha256": _digest(bare, text), **more}.items()
+    )
+
+
+def is_sealed(network: bytes) -> bool:
+    """Whether an ONNX network of any kind carries a digest (see `seal`).
+
+    Raises ValueError where its content does not match the digest, or is no whole ONNX model.
+    """
+    bare, text, digest = _read_onnx(network)
+    if text is not None and _digest(bare, text) != digest:
+        raise ValueError("its content does not match the digest it carries")
+    return text is not None
 
 
 def write_model(path: str | os.PathLike[str], network: bytes, card: Card) -> None:
@@ -157,22 +222,52 @@ def write_model(path: str | os.PathLike[str], network: bytes, card: Card) -> Non
         file.write(data)
 
 
-def refuse_pointer(path: Path, data: bytes) -> None:
-    """Raise EdgemoodError where a file is empty or a Git LFS pointer instead of a model."""
+def read_bytes(path: Path, wanted: str, remedy: str) -> bytes:
+    """The bytes of a model of any kind.
+
+    wanted, remedy: for the message, what it should be and what to do. Raises EdgemoodError where
+    the file is not there, cannot be read, is empty, too large, or a Git LFS pointer.
+    """
+    try:
+        # Other things than files may never end, or never begin.
+        if path.exists() and not path.is_file():
+            raise EdgemoodError(
+                f"{path} is {'a folder' if path.is_dir() else 'no file'}, {wanted} was wanted. "
+                f"{remedy}"
+            )
+        too_large = path.stat().st_size > LARGEST_MODEL
+        data = b"" if too_large else path.read_bytes()
+    except FileNotFoundError:
+        raise EdgemoodError(f"{path} is not there: {wanted} was wanted. {remedy}") from None
+    except OSError as error:
+        raise EdgemoodError(
+            f"{path} cannot be read: {error.strerror}; {wanted} was wanted. {remedy}"
+        ) from error
+    if too_large:
+        raise EdgemoodError(
+            f"{path} is too large: {wanted} of at most {LARGEST_MODEL / 1e6:.0f} MB was wanted. "
+            f"{remedy}"
+        )
     if data.startswith(b"version https://git-lfs"):
         raise EdgemoodError(
             f"{path} is a Git LFS pointer, not the model itself. Run `git lfs pull`, or copy the "
             "real file."
         )
     if not data:
-        raise EdgemoodError(f"{path} is empty, a model was wanted. Copy or export it again.")
+        raise EdgemoodError(f"{path} is empty, {wanted} was wanted. {remedy}")
+    return data
 
 
 def _digest(network: bytes, card: str) -> str:
-    return hashlib.sha256(network + card.encode()).hexdigest()
+    digest = hashlib.sha256(network)
+    digest.update(card.encode())
+    return digest.hexdigest()
 
 
 # --- TFLite: a zip behind the flatbuffer --------------------------------------------------------
+
+
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others raise errors of their own
 
 
 def _card_zip(network: bytes, card: Card) -> bytes:
@@ -188,14 +283,17 @@ def _card_zip(network: bytes, card: Card) -> bytes:
     return buffer.getvalue()
 
 
-def _read_tflite(path: Path, data: bytes) -> tuple[bytes, str | None, str]:
+def _read_tflite(data: bytes) -> tuple[bytes, str | None, str]:
     """Network bytes, card as JSON or None, digest."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             # The zip begins where its first local header lies: all before that is the network.
             start = min((info.header_offset for info in archive.infolist()), default=len(data))
             members = [archive.getinfo(name) for name in ("metadata.json", "sha256")]
-            if any(member.file_size > LARGEST_CARD for member in members):
+            if any(
+                member.file_size > LARGEST_CARD or member.compress_type not in _PACKED
+                for member in members
+            ):
                 return data, None, ""
             text, digest = (archive.read(member).decode() for member in members)
         return data[:start], text, digest
@@ -208,92 +306,27 @@ def _read_tflite(path: Path, data: bytes) -> tuple[bytes, str | None, str]:
 
 # Field numbers of onnx.proto3's ModelProto and StringStringEntryProto.
 _GRAPH, _PROPS, _KEY, _VALUE = 7, 14, 1, 2
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-def _card_props(network: bytes, card: Card) -> bytes:
-    """metadata_props to append: protobuf merges a repeated field wherever it stands."""
-    props = {
-        KEY: card.to_json(),
-        f"{KEY}.sha256": _digest(network, card.to_json()),
-        # The keys that Ultralytics' tools and viewers look for.
-        "names": str(dict(enumerate(card.labels))),
-        "task": "classify",
-        "imgsz": str([SIZE, SIZE]),
-        "version": card.version,
-        "license": card.license,
-        "description": card.description,
-    }
-    return b"".join(
-        _bytes_field(
-            _PROPS, _bytes_field(_KEY, key.encode()) + _bytes_field(_VALUE, value.encode())
-        )
-        for key, value in props.items()
-    )
+def _read_onnx(data: bytes) -> tuple[bytes, str | None, str]:
+    """Network bytes (all but metadata_props), card as JSON or None, digest.
 
-
-def _read_onnx(path: Path, data: bytes) -> tuple[bytes, str | None, str]:
-    """Network bytes (all but metadata_props), card as JSON or None, digest."""
-    bare: list[bytes] = []
+    Raises ValueError where it is no whole ONNX model.
+    """
+    view = memoryview(data)  # whose slices are no copies
+    bare: list[memoryview] = []
     props: dict[str, str] = {}
     graph = False
     try:
-        for number, start, end, body in _fields(data):
+        for number, start, end, body in islice(fields(view), MOST_FIELDS):
             graph |= number == _GRAPH
             if number != _PROPS:
-                bare.append(data[start:end])
+                bare.append(view[start:end])
                 continue
-            entry = {inner: value for inner, _, _, value in _fields(body)}
+            entry = {inner: bytes(value) for inner, _, _, value in fields(body)}
             props[entry.get(_KEY, b"").decode()] = entry.get(_VALUE, b"").decode()
     except (ValueError, IndexError):
         graph = False
     if not graph:
-        raise EdgemoodError(
-            f"{path} is not a whole .onnx or .tflite model. Copy or export it again."
-        )
+        raise ValueError("it is not a whole ONNX model")
     return b"".join(bare), props.get(KEY), props.get(f"{KEY}.sha256", "")
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """(number, start, end, body) of each field of a protobuf message; ValueError if not one."""
-    at = 0
-    while at < len(data):
-        start = at
-        tag, at = _varint(data, at)
-        number, wire = tag >> 3, tag & 7
-        body = b""
-        if wire == _VARINT:
-            _, at = _varint(data, at)
-        elif wire == _BYTES:
-            length, at = _varint(data, at)
-            body = data[at : at + length]
-            at += length
-        elif wire in (_FIXED64, _FIXED32):
-            at += 8 if wire == _FIXED64 else 4
-        else:
-            raise ValueError(f"wire type {wire}")
-        if at > len(data) or number == 0:
-            raise ValueError("truncated")
-        yield number, start, at, body
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise ValueError("varint too long")
-
-
-def _bytes_field(number: int, body: bytes) -> bytes:
-    def varint(value: int) -> bytes:
-        out = bytearray()
-        while value > 0x7F:
-            out.append(value & 0x7F | 0x80)
-            value >>= 7
-        return bytes([*out, value])
-
-    return varint(number << 3 | _BYTES) + varint(len(body)) + body

@@ -13,17 +13,24 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
+    """As `silent_stderr`, and TensorFlow stays quiet for the rest of the program: for commands."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with silent_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def silent_stderr() -> Iterator[None]:
     """Keep what is written to stderr in this block to itself; shown if the block raises.
 
     Their C++ side writes to file descriptor 2, partly before it reads any log level, so the
     descriptor itself is redirected.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
     real = os.dup(2)
-    with tempfile.TemporaryFile() as heard, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryFile() as heard:
         os.dup2(heard.fileno(), 2)
         failed = True
         try:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgemood.crop import SIZE
 from edgemood.errors import EdgemoodError
 from edgemood.modelfile import Card, ModelFile, read_model
-from edgemood.noise import quiet
+from edgemood.noise import silent_stderr
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -23,7 +27,8 @@ class EmotionModel:
 
     path: an .onnx or .tflite file under the model contract (see `edgemood.modelfile`).
     engine: "onnxruntime", "opencv" or "litert"; None: the first that reads the file's format.
-    threads: how many threads one call may use.
+    threads: how many threads one call may use. OpenCV has one number of threads for everything in
+    the program, which a library leaves alone: there, call cv2.setNumThreads.
     Raises EdgemoodError where the file, its card, its shapes or the engine do not fit.
     """
 
@@ -42,20 +47,21 @@ class EmotionModel:
             )
         self._predict = ENGINES[self.engine](model, threads)
         # A first call settles what an engine allocates lazily, and shows that the shapes fit.
-        blank = np.zeros((1, SIZE, SIZE), np.uint8)
+        trial = np.zeros((2, SIZE, SIZE), np.uint8)
+        trial[1] = 255
         try:
-            out = self.predict(blank)
+            out = self.predict(trial)
         except EdgemoodError:
             raise
         except Exception as error:
             raise _unfit(model, f"{self.engine} cannot run it: {error}") from error
-        if out.shape != (1, len(self.labels)) or out.dtype != np.float32:
+        if out.shape != (2, len(self.labels)) or out.dtype != np.float32:
             raise _unfit(
                 model,
-                f"it returns {out.dtype} {list(out.shape)}, float32 [N, {len(self.labels)}] for "
-                "its labels was wanted",
+                f"it returns {out.dtype} {list(out.shape)} for two faces, float32 "
+                f"[2, {len(self.labels)}] for its labels was wanted",
             )
-        if not (np.isfinite(out).all() and abs(float(out.sum()) - 1) < 0.02):
+        if not (np.isfinite(out).all() and (np.abs(out.sum(axis=1) - 1) < 0.02).all()):
             raise _unfit(model, "its output is not probabilities that sum to 1")
 
     def predict(self, crops: np.ndarray) -> np.ndarray:
@@ -65,7 +71,8 @@ class EmotionModel:
         return self._predict(crops.reshape(-1, SIZE, SIZE, 1))
 
 
-def _onnxruntime(model: ModelFile, threads: int) -> Predict:
+def onnx_session(network: bytes, threads: int = 1) -> InferenceSession:
+    """An ONNX network of any kind in ONNX Runtime; whose exceptions share no base class."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -73,12 +80,17 @@ def _onnxruntime(model: ModelFile, threads: int) -> Predict:
     options.inter_op_num_threads = 1
     # Spinning threads keep a core busy between frames: 94 % of it at 15 frames a second.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # it raises what it logs
+    # The fallback is to the same provider, and announced on stdout.
+    return onnxruntime.InferenceSession(
+        network, options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
+
+
+def _onnxruntime(model: ModelFile, threads: int) -> Predict:
     try:
-        session = onnxruntime.InferenceSession(
-            model.network, options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        session = onnx_session(model.network, threads)
+    except Exception as error:
         raise _unfit(model, f"ONNX Runtime cannot load it: {error}") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 1:
@@ -97,7 +109,7 @@ def _litert(model: ModelFile, threads: int) -> Predict:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        with quiet():  # it announces its delegate
+        with silent_stderr():  # it announces its delegate
             interpreter = Interpreter(model_content=model.network, num_threads=threads)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
@@ -128,7 +140,6 @@ def _litert(model: ModelFile, threads: int) -> Predict:
 def _opencv(model: ModelFile, threads: int) -> Predict:
     import cv2
 
-    cv2.setNumThreads(threads)
     try:
         net = cv2.dnn.readNetFromONNX(np.frombuffer(model.network, np.uint8))
     except cv2.error as error:

@@ -11,7 +11,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TARGETS = ["help", "run", "train", "export", "models", "bench", "data", "test", "lint", "clean"]
+TARGETS = [
+    "help",
+    "run",
+    "train",
+    "export",
+    "models",
+    "bench",
+    "soak",
+    "data",
+    "test",
+    "lint",
+    "clean",
+]
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from onnx import TensorProto, helper
 from edgemood import modelfile
 from edgemood.crop import Framing
 from edgemood.errors import EdgemoodError
-from edgemood.modelfile import Card, pack_model, read_model, write_model
+from edgemood.modelfile import Card, is_sealed, pack_model, read_model, seal, write_model
 from edgemood.runtime.engines import EmotionModel
 
 CARD = Card(
@@ -233,6 +234,15 @@ def test_a_bare_network_is_refused_with_how_to_add_a_card(
         pytest.param({"name": ""}, "no 'name'", id="no name"),
         pytest.param({"framing": None}, "framing has no scale", id="no framing"),
         pytest.param({"framing": {"scale": "x", "shift": 0}}, "framing", id="a framing of words"),
+        pytest.param({"framing": {"scale": 1e6, "shift": 0}}, "0.1 to 10", id="a vast framing"),
+        pytest.param({"framing": {"scale": np.nan, "shift": 0}}, "0.1 to 10", id="no scale"),
+        pytest.param({"labels": ["a", " "]}, "can be shown", id="a label of blanks"),
+        pytest.param({"labels": ["a", "\x1b[2J"]}, "can be shown", id="a label for a terminal"),
+        pytest.param({"license": ["MIT"]}, "license is not", id="a list where text was wanted"),
+        pytest.param({"unsure_below": "0.4"}, "unsure_below is not", id="text for a number"),
+        pytest.param({"temperature": np.inf}, "temperature is not", id="no finite number"),
+        pytest.param({"macs": 10**400}, "macs is not", id="a number beyond numbers"),
+        pytest.param({"accuracy": {"test": "good"}}, "accuracy is not", id="words for figures"),
     ],
 )
 def test_a_card_that_cannot_be_used_is_refused_with_its_fault(
@@ -252,6 +262,31 @@ def test_a_card_that_cannot_be_used_is_refused_with_its_fault(
 def test_a_card_with_more_than_is_known_is_read(tmp_path: Path) -> None:
     text = json.dumps(json.loads(CARD.to_json()) | {"mood": "sunny"})
     assert Card.from_json(text) == CARD
+
+
+def test_a_card_nested_without_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="no card"):
+        Card.from_json('{"schema": ' + "[" * 100_000)
+
+
+def test_bytes_that_look_like_millions_of_fields_are_given_up(tmp_path: Path) -> None:
+    """To read these to their end takes 20 seconds."""
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x00" * 10_000_000)
+    began = time.monotonic()
+    assert "not a whole" in refusal(tmp_path / "model.onnx")
+    assert time.monotonic() - began < 5
+
+
+def test_a_network_of_any_kind_can_carry_a_digest(networks: dict[str, bytes]) -> None:
+    bare = networks["onnx"]
+    sealed = seal(bare, "about it", {"license": "MIT"})
+    assert (is_sealed(bare), is_sealed(sealed)) == (False, True)
+    metadata = {each.key: each.value for each in onnx.load_from_string(sealed).metadata_props}
+    assert (metadata["edgemood"], metadata["license"]) == ("about it", "MIT")
+    with pytest.raises(ValueError, match="does not match"):
+        is_sealed(flipped(sealed, len(bare) // 2, 0))
+    with pytest.raises(ValueError, match="not a whole"):
+        is_sealed(sealed[:100])
 
 
 def test_a_zip_that_unpacks_to_a_giant_card_is_not_unpacked(
