@@ -11,12 +11,13 @@ import platform
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 from importlib import metadata
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TypeVar
 
 import cv2
@@ -28,6 +29,8 @@ from edgemood.errors import EdgemoodError
 from edgemood.modelfile import Card, read_model
 from edgemood.runtime import EmotionModel, FaceDetector, Pipeline, open_source
 from edgemood.runtime.engines import FORMATS
+from edgemood.runtime.pipeline import Timings
+from edgemood.values import Frame
 
 # Rounds, of which the first is warm-up, and calls a round. Enough that p95 rests on the 50 slowest
 # faces and the 12 slowest frames, few enough that a row takes seconds.
@@ -58,11 +61,39 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Frames:
+    """Of the frames of a clip: time, CPU time, and where the pipeline spends the latter.
+
+    latency: getting a frame, decoded or drawn, to its readings. cpu, mean: milliseconds of CPU
+    time in the pipeline alone, median and mean. The median is a frame whose faces are followed, the
+    mean has the looks for new ones in it. The other five are its parts. Counted is the thread that
+    calls, not a decoder's: with one thread, that is all.
+    """
+
+    latency: Latency
+    cpu: float
+    mean: float
+    detect: float
+    track: float
+    crop: float
+    classify: float
+    read: float
+
+    @classmethod
+    def of(cls, seconds: np.ndarray, timings: Sequence[Timings]) -> Frames:
+        """seconds: float64 [frames]; timings: of the same frames, by a clock of CPU time."""
+        total = np.array([each.total for each in timings]) * 1000
+        parts = np.mean([astuple(each) for each in timings], axis=0) * 1000
+        return cls(
+            Latency.of(seconds), float(np.median(total)), float(total.mean()), *parts.tolist()
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One model file in one engine.
 
-    size: bytes. face: one crop to its probabilities. frame: getting a frame of the clip, decoded or
-    drawn, to its readings; None where there was no detector.
+    size: bytes. face: one crop to its probabilities. frame: None where there was no detector.
     """
 
     file: str
@@ -70,7 +101,7 @@ class Row:
     size: int
     card: Card
     face: Latency
-    frame: Latency | None
+    frame: Frames | None
 
 
 # --- measuring ----------------------------------------------------------------------------------
@@ -178,15 +209,17 @@ def face_latency(models: Sequence[EmotionModel]) -> list[Latency]:
     return [Latency.of(seconds) for seconds in take_turns(turns, rounds)]
 
 
-def frame_latency(
-    models: Sequence[EmotionModel], detector: FaceDetector, clip: str
-) -> list[Latency]:
+def frame_costs(models: Sequence[EmotionModel], detector: FaceDetector, clip: str) -> list[Frames]:
     """Of each model behind a detector, from the clip to its readings.
 
     Raises EdgemoodError where the clip can't be opened, or is a camera, which sets the pace itself.
     """
 
-    def play(pipeline: Pipeline) -> np.ndarray:
+    def play(pipeline: Pipeline, timings: list[Timings]) -> np.ndarray:
+        def read(frame: Frame) -> None:
+            pipeline(frame.image, frame.time)
+            timings.append(pipeline.timings)
+
         with open_source(clip) as source:
             if source.is_live:
                 raise EdgemoodError(
@@ -195,12 +228,21 @@ def frame_latency(
                 )
             pipeline.forget()
             frames = islice(iter(source), CLIP_FRAMES)
-            return time_each(frames, lambda frame: pipeline(frame.image))
+            return time_each(frames, read)
 
-    pipelines = [Pipeline(model, detector) for model in models]
-    turns = [lambda pipeline=pipeline: play(pipeline) for pipeline in pipelines]
+    turns: list[Turn] = []
+    timings: list[list[Timings]] = []
+    for model in models:
+        pipeline, parts = Pipeline(model, detector), list[Timings]()
+        pipeline.clock = thread_time
+        turns.append(partial(play, pipeline, parts))
+        timings.append(parts)
     rounds = track(range(CLIP_ROUNDS), "timing frames")
-    return [Latency.of(seconds) for seconds in take_turns(turns, rounds)]
+    return [
+        # As of the seconds, the first round is not in it.
+        Frames.of(seconds, parts[-len(seconds) :])
+        for seconds, parts in zip(take_turns(turns, rounds), timings)
+    ]
 
 
 # --- where it is measured -----------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ def main(args: argparse.Namespace) -> int:
     import cv2
 
     from edgemood.benchmarks import bench
+    from edgemood.benchmarks.following import departure
     from edgemood.console import say
     from edgemood.files import write_text
     from edgemood.runtime import FaceDetector
@@ -66,11 +67,17 @@ def main(args: argparse.Namespace) -> int:
         if args.detector:
             raise
         notes.append(f"frames are not measured: {error}")
-    frames = bench.frame_latency(models, detector, args.clip) if detector else [None] * len(models)
+    frames = bench.frame_costs(models, detector, args.clip) if detector else [None] * len(models)
     rows = [
         bench.Row(model.path.name, model.engine, model.path.stat().st_size, model.card, face, frame)
         for model, face, frame in zip(models, bench.face_latency(models), frames)
     ]
+    followed = None
+    if detector:
+        try:
+            followed = departure(args.clip, detector, frames=bench.CLIP_FRAMES)
+        except EdgemoodError as error:
+            notes.append(f"following is not measured: {error}")
     for note in notes:
         say(note)
     here = bench.machine()
@@ -81,6 +88,7 @@ def main(args: argparse.Namespace) -> int:
             "threads": args.threads,
             "clip": args.clip,
             "rows": [asdict(row) for row in rows],
+            "following": asdict(followed) if followed else None,
         },
         indent=1,
     )
@@ -90,6 +98,12 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         write_text(args.json, text + "\n")
     _print(rows, here, args.threads, args.clip)
+    if followed:
+        print(
+            f"followed faces: IoU with those detected in each frame {followed.p50:.2f} (p50), "
+            f"{followed.p5:.2f} (p5), {followed.p1:.2f} (p1), for {followed.following:.2f} ms of "
+            f"CPU time a frame instead of {followed.detecting:.2f}"
+        )
     return 0
 
 
@@ -108,6 +122,16 @@ def _print(rows: list[Row], here: dict[str, str | int], threads: int, clip: str)
         [_cells(row) for row in rows],
     )
     print("* by the file's own card")
+    if any(row.frame for row in rows):
+        print("milliseconds of CPU time a frame, beyond decoding, and the mean's parts:")
+        table(
+            ["model", "engine", "p50", "mean", "detect", "track", "crop", "classify", "read"],
+            [
+                [row.file, row.engine, *(f"{cost:.2f}" for cost in astuple(row.frame)[1:])]
+                for row in rows
+                if row.frame
+            ],
+        )
 
 
 def _cells(row: Row) -> list[str]:
@@ -125,7 +149,10 @@ def _cells(row: Row) -> list[str]:
         *(
             ["-"] * 3
             if frame is None
-            else [f"{frame.p50:.2f}", f"{frame.p95:.2f}", f"{frame.per_second:.0f}"]
+            else [
+                *(f"{frame.latency.p50:.2f}", f"{frame.latency.p95:.2f}"),
+                f"{frame.latency.per_second:.0f}",
+            ]
         ),
     ]
 

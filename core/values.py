@@ -40,7 +40,8 @@ class Face:
 class Emotion:
     """What the model says about one face.
 
-    label: the most probable class. confidence: its probability.
+    label: the most probable class; smoothed, the last that was so for long enough (see
+    `edgemood.runtime.smoothing`). confidence: its probability.
     probabilities: every class of the model with its probability, in the model's order; sums to 1.
     """
 
@@ -54,7 +55,8 @@ class Reading:
     """One face of one frame with its emotion.
 
     track: a number that stays with a face from frame to frame, from 1.
-    unsure: None, or the reason why the label should not be relied on.
+    unsure: None, or why the label should not be relied on: "too small", "turned away", "too dark",
+    "too blurred" or "low confidence".
     """
 
     track: int

@@ -155,8 +155,12 @@ def test_with_a_detector_frames_of_the_clip_are_measured(
     monkeypatch.setattr("edgemood.benchmarks.bench.CLIP_FRAMES", 5)
     assert main(["bench", str(model), "--json", "-"]) == 0
     for row in json.loads(capsys.readouterr().out)["rows"]:
-        assert 0 < row["frame"]["p50"] <= row["frame"]["p95"]
-        assert row["frame"]["p50"] > row["face"]["p50"]
+        frame = row["frame"]
+        assert 0 < frame["latency"]["p50"] <= frame["latency"]["p95"]
+        assert frame["latency"]["p50"] > row["face"]["p50"]
+        parts = [frame[part] for part in ("detect", "track", "crop", "classify", "read")]
+        assert min(parts) > 0
+        assert sum(parts) == pytest.approx(frame["mean"])
 
 
 def test_it_runs_where_only_the_lean_packages_are_installed(model: Path, no_detector: None) -> None:

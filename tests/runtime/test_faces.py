@@ -12,6 +12,7 @@ from edgemood.errors import EdgemoodError
 from edgemood.runtime.faces import CANDIDATES, OVERLAP, SCORE, FaceDetector, find_detector
 from edgemood.runtime.sources import open_source
 from edgemood.runtime.tracking import iou
+from edgemood.values import Face
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,32 @@ def test_a_small_face_in_a_large_frame_is_found_by_the_second_look(
     assert FaceDetector(detector, sides=(320,))(frame) == []
 
 
+def test_only_the_region_is_looked_at(detect: FaceDetector, face: np.ndarray) -> None:
+    pair = np.hstack([face, face])
+    (whole,) = detect(face)
+    x, y, width, height = whole.box
+    around = (640 + x - width // 2, y - height // 4, 2 * width, 2 * height)
+    (found,) = detect(pair, around)
+    assert iou(found.box, (640 + x, y, width, height)) > 0.75
+    shift = found.landmarks - whole.landmarks - (640, 0)
+    assert np.abs(shift).max() < 0.1 * width
+
+
+def test_a_region_is_cut_at_the_frames_edges(detect: FaceDetector, face: np.ndarray) -> None:
+    (whole,) = detect(face, sides=(320,))
+    assert detect(face, (-50, -80, 5000, 5000), sides=(320,)) == [
+        Face(whole.box, whole.score, pytest.approx(whole.landmarks))
+    ]
+    for outside in ((700, 0, 50, 50), (0, -60, 50, 50), (-60, 10, 60, 60), (10, 10, 0, 5)):
+        assert detect(face, outside) == []
+
+
+def test_the_least_score_is_that_of_one_call(detect: FaceDetector, face: np.ndarray) -> None:
+    assert detect(face, least=0.99) == []
+    (found,) = detect(face)
+    assert SCORE <= found.score < 0.99
+
+
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 500), (2000, 3), (33, 17), (480, 640)], ids=lambda s: f"{s[1]}x{s[0]}"
 )
@@ -111,7 +138,7 @@ def test_a_doubtful_face_is_looked_at_again(detect: FaceDetector, clips: list[Pa
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        pytest.param(None, "No such file", id="no file"),
+        pytest.param(None, "is not there", id="no file"),
         pytest.param(b"", "is empty", id="an empty file"),
         pytest.param(b"not a network at all" * 50, "not a face detector", id="junk"),
         pytest.param(
