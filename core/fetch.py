@@ -6,12 +6,9 @@ What is fetched is checked before it is written, and written whole or not at all
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from edgemood.console import say
@@ -71,6 +68,11 @@ def cached(name: str, address: str, sha256: str, size: int, instead: str) -> Pat
 
 def _download(address: str, size: int, instead: str) -> bytes:
     """The answer's bytes, at most one more than `size`."""
+    # Seldom needed, and 7 MB with all that they load.
+    import http.client
+    import urllib.error
+    import urllib.request
+
     deadline = time.monotonic() + PATIENCE
     data = bytearray()
     try:

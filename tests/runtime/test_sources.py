@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import resource
 import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -11,7 +14,9 @@ import pytest
 
 from edgemood.errors import EdgemoodError
 from edgemood.runtime.faces import FaceDetector
-from edgemood.runtime.sources import open_source
+from edgemood.runtime.sources import Source, hide_secrets, open_source
+from edgemood.runtime.sources.decode import picture_size
+from edgemood.values import Frame
 
 
 def picture(level: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
@@ -26,6 +31,16 @@ def write_video(path: Path, count: int = 12, fps: float = 20.0) -> Path:
         writer.write(picture(20 * i % 256))
     writer.release()
     return path
+
+
+def drain(source: Source) -> tuple[list[Frame], EdgemoodError]:
+    """Every frame of a source that ends with a fault, and the fault."""
+    frames: list[Frame] = []
+    try:
+        frames.extend(source)
+    except EdgemoodError as error:
+        return frames, error
+    raise AssertionError("it ended without a fault")
 
 
 @pytest.fixture
@@ -51,6 +66,35 @@ def test_a_video_gives_every_frame_once_in_order_with_its_time(tmp_path: Path, e
     assert [frame.time for frame in frames] == pytest.approx([i / 20 for i in range(12)], abs=0.002)
     levels = [frame.image.mean() for frame in frames]
     assert levels == pytest.approx([20 * i for i in range(12)], abs=3)
+
+
+def test_frames_of_a_variable_rate_have_their_own_times(tmp_path: Path) -> None:
+    data = bytearray(write_video(tmp_path / "clip.mp4", 12).read_bytes())
+    # The table of durations: one entry for all frames becomes three, of as much time altogether.
+    at = data.index(b"stts") - 4
+    count, delta = struct.unpack(">II", data[at + 16 : at + 24])
+    assert count == 12
+    entries = struct.pack(">I6I", 3, 4, delta // 2, 4, delta * 2, 4, delta // 2)
+    data[at + 12 : at + 24] = entries
+    for box in (b"stts", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        start = data.index(box) - 4
+        size = struct.unpack(">I", data[start : start + 4])[0] + len(entries) - 12
+        data[start : start + 4] = struct.pack(">I", size)
+    (tmp_path / "clip.mp4").write_bytes(data)
+    frames = list(open_source(str(tmp_path / "clip.mp4")))
+    steps = np.diff([frame.time for frame in frames])
+    assert steps == pytest.approx([0.025] * 4 + [0.1] * 4 + [0.025] * 3, abs=0.002)
+
+
+def test_a_video_is_turned_as_its_file_says(tmp_path: Path) -> None:
+    data = bytearray(write_video(tmp_path / "clip.mp4", 3).read_bytes())
+    at = data.index(b"tkhd") + 44  # a matrix of 16.16 numbers: here a quarter turn
+    turn = (0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
+    data[at : at + 36] = struct.pack(">9i", *turn)
+    (tmp_path / "clip.mp4").write_bytes(data)
+    with open_source(str(tmp_path / "clip.mp4")) as source:
+        assert source.size == (48, 64)
+        assert {frame.image.shape for frame in source} == {(64, 48, 3)}
 
 
 def test_a_folder_gives_its_pictures_in_the_order_of_their_names(pictures: Path) -> None:
@@ -91,6 +135,180 @@ def test_a_picture_is_turned_as_its_exif_says(tmp_path: Path) -> None:
     assert open_source(str(tmp_path / "turned.jpg")).size == (20, 40)
 
 
+def test_a_folder_within_a_folder_is_read_when_that_is_asked_for(pictures: Path) -> None:
+    (pictures / "below" / ".hidden").mkdir(parents=True)
+    for name in ("below/a.jpg", "below/.hidden/x.png"):
+        cv2.imwrite(str(pictures / name), picture(9))
+    with open_source(str(pictures)) as source:
+        assert source.count == 3
+    with open_source(str(pictures), recursive=True) as source:
+        names = [source.frame_name(frame) for frame in source]
+    assert names == ["a.jpg", "b.png", "c.bmp", "below/a.jpg"]
+
+
+def test_a_glob_gives_what_fits_by_name(pictures: Path) -> None:
+    with open_source(str(pictures / "[bc].*")) as source:
+        assert [source.frame_name(frame) for frame in source] == ["b.png", "c.bmp"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_itself(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "[a].png"), picture(9))
+    cv2.imwrite(str(tmp_path / "a.png"), picture(9, (10, 10)))
+    assert open_source(str(tmp_path / "[a].png")).size == (64, 48)
+
+
+def test_a_list_gives_its_sources_one_after_the_other(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "one.avi", 3)
+    write_video(tmp_path / "two.avi", 2)
+    (tmp_path / "list.txt").write_text("# both\none.avi\n\n  pictures/b.png\ntwo.avi\n")
+    monkeypatch.chdir("/")
+    with open_source(str(tmp_path / "list.txt")) as source:
+        frames, cuts = [], []
+        for frame in source:
+            frames.append(frame)
+            cuts.append(source.is_cut(frame))
+    assert [frame.index for frame in frames] == list(range(6))
+    assert cuts == [True, False, False, True, True, False]
+    times = [frame.time for frame in frames]
+    assert times == pytest.approx([0, 0.05, 0.1, 0.15, 1.15, 1.2], abs=0.002)
+
+
+def test_a_list_of_pictures_is_as_good_as_a_folder_of_them(pictures: Path) -> None:
+    (pictures / "list.txt").write_text("b.png\na.jpg\n")
+    with open_source(str(pictures / "list.txt")) as source:
+        assert (source.is_pictures, source.count) == (True, 2)
+        assert [source.frame_name(frame) for frame in source] == ["b.png", "a.jpg"]
+
+
+def test_what_a_list_names_in_vain_is_said_and_the_rest_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "one.avi", 3)
+    (tmp_path / "list.txt").write_text("rtsp//u:pw@h\none.avi\nnone.avi\n")
+    frames = iter(open_source(str(tmp_path / "list.txt")))
+    assert [next(frames).index for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(EdgemoodError, match=r"2 of 3 sources .*list\.txt") as error:
+        next(frames)
+    assert error.value.exit_code == 1
+    assert "none.avi cannot be opened: No such file" in capsys.readouterr().err
+
+
+def test_a_folder_of_videos_is_read_as_a_list_of_them(tmp_path: Path) -> None:
+    write_video(tmp_path / "b.avi", 2)
+    write_video(tmp_path / "a.avi", 3)
+    with open_source(str(tmp_path)) as source:
+        assert len(list(source)) == 5
+
+
+@pytest.mark.parametrize(
+    "wish", [{"width": 320}, {"fps": 5}, {"mirror": True}], ids=["a width", "a rate", "a mirror"]
+)
+def test_what_only_a_camera_can_do_is_refused_of_a_file(wish: dict[str, int]) -> None:
+    with pytest.raises(EdgemoodError, match=f"--{next(iter(wish))}.* Leave"):
+        open_source("demo", **wish)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://user:secret@host:554/1", "rtsp://host:554/1"),
+        ("rtsp://user:se/cr@et@host/1", "rtsp://host/1"),
+        ("rtsp://user:se?cret@host/1", "rtsp://host/1"),
+        ("http:/user:secret@host/1", "http:/host/1"),
+        ("http://host:80/@home", "http://host:80/@home"),
+        ("http://host/v?token=secret&size=9#a", "http://host/v?token=***&size=9#a"),
+        ("http://host/v?usr=admin&pwd=secret", "http://host/v?usr=***&pwd=***"),
+        ("rtsp://host/user=admin&password=secret&ch=1", "rtsp://host/user=***&password=***&ch=1"),
+        ("https://host/v?X-Api-Key=secret", "https://host/v?X-Api-Key=***"),
+        ("clips/user:a@home?key=1.mp4", "clips/user:a@home?key=1.mp4"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(address: str, shown: str) -> None:
+    assert hide_secrets(address) == shown
+
+
+# --- pictures of any size -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "bmp", "webp", "tif", "pgm"])
+def test_the_size_of_a_picture_is_read_from_its_first_bytes(ending: str) -> None:
+    image = picture(99, (123, 45))
+    if ending == "pgm":
+        image = image[:, :, 0]
+    assert picture_size(cv2.imencode(f".{ending}", image)[1].tobytes()) == (123, 45)
+
+
+def test_the_size_of_a_lossless_webp_is_read_too() -> None:
+    data = cv2.imencode(".webp", picture(99, (123, 45)), [cv2.IMWRITE_WEBP_QUALITY, 101])[1]
+    assert data[12:16].tobytes() == b"VP8L"
+    assert picture_size(data.tobytes()) == (123, 45)
+
+
+def bomb(side: int) -> bytes:
+    """A PNG of side x side pixels of one bit, a few kB."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
+
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(side // 8 + 1)) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_a_picture_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    (tmp_path / "bomb.png").write_bytes(bomb(20_000))
+    assert (tmp_path / "bomb.png").stat().st_size < 100_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(EdgemoodError, match="20000x20000 pixels, no more than 64 million"):
+        open_source(str(tmp_path / "bomb.png"))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 50_000, "kB; decoded it would be 1,200,000"
+
+
+def test_a_picture_of_8k_is_read(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "8k.jpg"), np.full((4320, 7680), 90, np.uint8))
+    (frame,) = open_source(str(tmp_path / "8k.jpg"))
+    assert frame.image.shape == (4320, 7680, 3)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "bmp", "webp", "tif", "pgm"])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.98])
+def test_a_picture_that_was_cut_off_is_refused_without_chatter(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], ending: str, share: float
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)
+    data = cv2.imencode(f".{ending}", noise)[1].tobytes()
+    (tmp_path / f"x.{ending}").write_bytes(data[: int(share * len(data))])
+    with pytest.raises(EdgemoodError, match="cannot be decoded"):
+        open_source(str(tmp_path / f"x.{ending}"))
+    # OpenCV's own words begin with a bracket, and the command turns them off.
+    assert re.sub(r"(?m)^(\[.*)?\n", "", capfd.readouterr().err) == ""
+
+
+def test_a_thousand_pictures_of_which_three_are_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = cv2.imencode(".jpg", picture(99))[1].tobytes()
+    for i in range(1000):
+        (tmp_path / f"{i:04d}.jpg").write_bytes(whole)
+    (tmp_path / "0000.jpg").write_bytes(b"")
+    (tmp_path / "0500.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "0999.jpg").write_bytes(np.random.default_rng(0).bytes(500))
+    frames, error = drain(open_source(str(tmp_path)))
+    assert "3 of 1000 pictures" in str(error)
+    assert "the first is 0000.jpg" in str(error)
+    assert error.exit_code == 1
+    assert len(frames) == 997
+    said = capsys.readouterr().err.splitlines()
+    assert [name for name in ("0000", "0500", "0999") if name not in "".join(said)] == []
+    assert len(said) == 3
+
+
 def test_a_broken_picture_among_others_is_named_and_left_out(pictures: Path, capsys) -> None:
     (pictures / "b.png").write_bytes(b"broken")
     frames = iter(open_source(str(pictures)))
@@ -114,6 +332,35 @@ def test_a_video_that_ends_early_gives_what_it_has_and_says_so(tmp_path: Path) -
     assert error.value.exit_code == 1
 
 
+def pictures_in_avi(data: bytes | bytearray) -> list[int]:
+    """Where the chunks begin that hold a JPEG."""
+    return [match.start() for match in re.finditer(rb"00dc....\xff\xd8", data, re.DOTALL)]
+
+
+def test_a_short_video_that_ends_early_says_so_as_well(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.avi", count=12).read_bytes()
+    (tmp_path / "cut.avi").write_bytes(whole[: pictures_in_avi(whole)[6]])
+    frames, error = drain(open_source(str(tmp_path / "cut.avi")))
+    assert len(frames) == 6
+    assert "ended early: 6 of 12 frames" in str(error)
+
+
+def test_a_video_with_broken_frames_gives_the_others_and_says_so(tmp_path: Path) -> None:
+    whole = bytearray(write_video(tmp_path / "whole.avi", count=12).read_bytes())
+    starts = pictures_in_avi(whole)
+    assert len(starts) == 12
+    for broken in (4, 8):
+        whole[starts[broken] + 8 : starts[broken + 1]] = bytes(
+            starts[broken + 1] - starts[broken] - 8
+        )
+    (tmp_path / "broken.avi").write_bytes(whole)
+    frames, error = drain(open_source(str(tmp_path / "broken.avi")))
+    levels = [round(frame.image.mean() / 20) for frame in frames]
+    assert levels == [0, 1, 2, 3, 5, 6, 7, 9, 10, 11]
+    assert "2 of its frames could not be decoded" in str(error)
+    assert error.exit_code == 1
+
+
 BAD = {
     "a camera that isn't there": ("0", "no such device"),
     "a camera index of 99": ("99", "no such device"),
@@ -129,7 +376,20 @@ BAD = {
     "a folder of broken pictures": ("broken", "none of the 1 pictures"),
     "a picture that can't be decoded": ("broken/a.jpg", "cannot be decoded"),
     "an empty picture": ("empty.png", "is empty"),
-    "a network stream": ("rtsp://user:secret@host/1", "rtsp:// names a network stream"),
+    "a kind of address we don't know": ("gopher://user:secret@host/1", "begins with gopher://"),
+    "an address without a host": ("rtsp://", "is no complete address"),
+    "a password that hides the host": ("http://user:se/cret@host/1", "is no complete address"),
+    "the same of a video": ("http://user:se/cret@host/1.mp4", "is no complete address"),
+    "a glob that fits nothing": ("nowhere/*.png", "no picture or video fits"),
+    "a glob that fits other files": ("*.md", "no picture or video fits"),
+    "an empty list": ("empty-list.txt", "names no source"),
+    "a list of lists": ("lists.txt", "lists a list"),
+    "a list of nothing that is there": ("nothing.txt", "none of the 1 sources"),
+    "a folder that has pictures further down": ("above", "--recursive"),
+    "a Pi camera by a name": ("rpicam://front", "rpicam://1, was wanted"),
+    "a name that is too long": ("x" * 5000, "File name too long"),
+    "rpicam-vid, where it isn't installed": ("rpicam://", "sudo apt install rpicam-apps"),
+    "picamera2, where it isn't installed": ("picamera://", "--system-site-packages"),
 }
 
 
@@ -150,6 +410,13 @@ def test_what_cannot_be_opened_is_one_message(
     Path("bare/notes.txt").write_text("no picture")
     Path("broken").mkdir()
     Path("broken/a.jpg").write_text("no picture")
+    Path("notes.md").write_text("no picture")
+    Path("empty-list.txt").write_text("# nothing yet\n\n")
+    Path("lists.txt").write_text("empty-list.txt\n")
+    Path("nothing.txt").write_text("nowhere.mp4\n")
+    Path("above/below").mkdir(parents=True)
+    cv2.imwrite("above/below/a.png", picture(9))
+    monkeypatch.setenv("PATH", str(tmp_path))
     if Path("/dev/video0").exists() and source == "0":
         pytest.skip("there is a camera 0 here")
     with pytest.raises(EdgemoodError, match=says) as error:
@@ -157,6 +424,7 @@ def test_what_cannot_be_opened_is_one_message(
     assert error.value.exit_code == 2
     assert "\n" not in str(error.value)
     assert "secret" not in str(error.value)
+    assert "cret@" not in str(error.value)
 
 
 def test_the_demo_shows_one_face_in_every_frame(detector: str) -> None:
