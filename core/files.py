@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +52,22 @@ def make_folder(path: Path, option: str) -> None:
         raise EdgemoodError(
             f"{path} cannot be made a folder: {error.strerror}. Name another with {option}."
         ) from error
+
+
+def new_file(ending: str) -> Path:
+    """Make an empty file in the current folder, named after the time and like none that is there.
+
+    Raises OSError where none can be made.
+    """
+    stem = time.strftime("edgemood-%Y%m%d-%H%M%S")
+    for number in itertools.count(1):
+        path = Path(f"{stem}{'' if number == 1 else f'-{number}'}{ending}").absolute()
+        try:
+            path.touch(exist_ok=False)
+            return path
+        except FileExistsError:
+            continue
+    raise AssertionError
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

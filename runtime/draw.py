@@ -1,4 +1,7 @@
-"""A frame and its readings -> the frame with boxes, labels, probability bars and FPS on it."""
+"""A frame and its readings -> the frame with boxes, labels, probability bars and FPS on it.
+
+And what a window lays over it: a banner, a menu of keys.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from edgemood.values import Box, Reading
 
 Colour = tuple[int, int, int]
 
-# Okabe and Ito's colours, which people with any colour vision can tell apart, as BGR; without black
-# and dark blue, on which dark text can't be read, and with gray in their place. A class takes the
-# colour at its place in the model's order.
+# The colours of Okabe and Ito, Color Universal Design (2002), which people with any colour vision
+# can tell apart, as BGR; without black and dark blue, on which dark text can't be read, and with
+# gray in their place. A class takes the colour at its place in the model's order.
 PALETTE: tuple[Colour, ...] = (
     (0, 94, 213),  # vermillion
     (115, 158, 0),  # bluish green
@@ -33,20 +36,23 @@ FONT = cv2.FONT_HERSHEY_DUPLEX
 def annotate(image: np.ndarray, readings: Sequence[Reading], fps: float | None = None) -> None:
     """Draw on a BGR uint8 [H, W, 3] frame, in place; text and lines grow with the frame.
 
-    The bars of a face go beside its box where nothing else is. A face without such a place has its
-    label alone, but the first, the largest, always has its bars. fps: shown in the top left corner.
+    A label goes where it hides no other label, and no other face if that can be. The bars of a
+    face go beside its box where nothing else is. A face without such a place has its label alone;
+    the first, the largest, has its bars in a lower corner then. fps: shown in the top left corner.
     """
     height, width = image.shape[:2]
-    # 15 px in 640x480, and still legible in 320x240.
-    text = max(11, round(min(height, width) / 32))
-    taken = [reading.face.box for reading in readings]
+    text = _text_height(image)
+    faces = [reading.face.box for reading in readings]
     for reading in readings:
         colour = _colour(reading)
-        _frame(image, reading.face.box, colour, max(1, text // 7))
-    for reading in readings:
-        taken.append(_label(image, reading, text, len(readings) > 1))
+        _frame(image, reading.face.box, colour, max(2, text // 7))
+    labels: list[Box] = []
     if fps is not None:
-        taken.append(_corner(image, f"{fps:.0f} FPS", text))
+        labels.append(_note(image, f"{fps:.0f} FPS", text, (text // 2, text // 2)))
+    for reading in readings:
+        others = [box for box in faces if box is not reading.face.box]
+        labels.append(_label(image, reading, text, len(readings) > 1, labels, others))
+    taken = [*faces, *labels]
     for reading in readings:
         size = _panel_size(tuple(reading.emotion.probabilities), text)
         place = _free_place(
@@ -67,32 +73,83 @@ def _frame(image: np.ndarray, box: Box, colour: Colour, thickness: int) -> None:
     x, y, width, height = box
     corners = (x, y), (x + width, y + height)
     # A dark line under the coloured one, so that it shows on any background.
-    cv2.rectangle(image, *corners, INK, thickness + 2)
+    cv2.rectangle(image, *corners, INK, thickness + 2 * max(1, thickness // 4))
     cv2.rectangle(image, *corners, colour, thickness)
 
 
-def _label(image: np.ndarray, reading: Reading, text: int, numbered: bool) -> Box:
-    """The label as a tab on the box, inside it where there is no room above; its place."""
+def _label(
+    image: np.ndarray,
+    reading: Reading,
+    text: int,
+    numbered: bool,
+    labels: Sequence[Box],
+    others: Sequence[Box],
+) -> Box:
+    """The label as a tab on the box, with the reason of a doubt below it; its place.
+
+    It is inside the box where there is no room above, and below where that would hide another.
+    """
     emotion = reading.emotion
     words = f"{emotion.label}{'?' if reading.unsure else ''} {emotion.confidence:.0%}"
-    mask = _text(f"{reading.track}  {words}" if numbered else words, text)
+    words = f"{reading.track}  {words}" if numbered else words
+    mask = _column((words, reading.unsure), text) if reading.unsure else _text(words, text)
     pad = text // 2
-    x, y, _, _ = reading.face.box
     size = mask.shape[1] + 2 * pad, mask.shape[0] + pad
-    x = min(max(x, 0), max(0, image.shape[1] - size[0]))
-    y = min(max(y - size[1], 0), max(0, image.shape[0] - size[1]))
+    x, y = _label_place(reading.face.box, size, image.shape[1::-1], labels, others)
     cv2.rectangle(image, (x, y), (x + size[0], y + size[1]), _colour(reading), cv2.FILLED)
     _paint(image, mask, (x + pad, y + pad // 2), INK)
     return (x, y, *size)
 
 
-def _corner(image: np.ndarray, words: str, text: int) -> Box:
+def _label_place(
+    box: Box,
+    size: tuple[int, int],
+    frame: tuple[int, ...],
+    labels: Sequence[Box],
+    others: Sequence[Box],
+) -> tuple[int, int]:
+    """Top left corner of a label: above its box, in it or below, and in the frame if it fits."""
+    lowest = max(0, frame[1] - size[1])
+    x = min(max(box[0], 0), max(0, frame[0] - size[0]))
+    above, inside, below = box[1] - size[1], min(max(box[1], 0), lowest), box[1] + box[3]
+    tops = [top for top in (above, inside, below) if 0 <= top <= lowest]
+    for taken in ([*labels, *others], labels):
+        for top in tops:
+            if not any(_overlap((x, top, *size), other) for other in taken):
+                return x, top
+    return x, min(max(above, 0), lowest)
+
+
+def _note(image: np.ndarray, words: str, text: int, place: tuple[int, int]) -> Box:
+    """Words on dark ground, their top left corner at this place; where they are."""
     mask = _text(words, text)
     pad = text // 2
-    box = (pad, pad, mask.shape[1] + 2 * pad, mask.shape[0] + pad)
+    box = (*place, mask.shape[1] + 2 * pad, mask.shape[0] + pad)
     _darken(image, box)
-    _paint(image, mask, (2 * pad, pad + pad // 2), PAPER)
+    _paint(image, mask, (box[0] + pad, box[1] + pad // 2), PAPER)
     return box
+
+
+def banner(image: np.ndarray, words: str) -> None:
+    """Draw a line of words along the lower edge of a BGR uint8 [H, W, 3] picture, in place."""
+    text = _text_height(image)
+    height, width = image.shape[:2]
+    cv2.rectangle(image, (0, height - 2 * text), (width, height), INK, cv2.FILLED)
+    _paint(image, _text(words, text), (text // 2, height - 2 * text + text // 3), PAPER)
+
+
+def menu(image: np.ndarray, lines: Sequence[str]) -> None:
+    """Draw lines of words in the top left corner of a BGR uint8 [H, W, 3] picture, in place."""
+    text = _text_height(image)
+    mask = _column(tuple(lines), text)
+    corner = (mask.shape[1] + 2 * text, mask.shape[0] + 2 * text)
+    cv2.rectangle(image, (0, 0), corner, INK, cv2.FILLED)
+    _paint(image, mask, (text, text), PAPER)
+
+
+def _text_height(image: np.ndarray) -> int:
+    """Pixels of a line's height: 15 in 640x480, and still legible in 320x240."""
+    return max(11, round(min(image.shape[:2]) / 32))
 
 
 def _panel_size(labels: tuple[str, ...], text: int) -> tuple[int, int]:
@@ -129,7 +186,8 @@ def _free_place(
 ) -> tuple[int, int] | None:
     """Top left corner for something of this size near the box, in the frame, on nothing taken.
 
-    needed: where there is none, the lower corner that hides less of the box.
+    needed: where there is none, a lower corner of the frame, of the two the one that hides less of
+    the box, if nothing but the box is hidden there.
     """
     x, y, width, height = box
     right, bottom = frame[0] - size[0], frame[1] - size[1]
@@ -145,9 +203,12 @@ def _free_place(
         inside = 0 <= left <= right and 0 <= top <= bottom
         if inside and not any(_overlap((left, top, *size), other) for other in taken):
             return left, top
-    if not needed:
-        return None
-    return (0 if x > frame[0] - (x + width) else right), bottom
+    if needed:
+        left = 0 if x > frame[0] - (x + width) else right
+        others = [other for other in taken if other != box]
+        if not any(_overlap((left, bottom, *size), other) for other in others):
+            return left, bottom
+    return None
 
 
 def _overlap(a: Box, b: Box) -> bool:
@@ -170,7 +231,7 @@ def _text(words: str, height: int) -> np.ndarray:
     return mask
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _column(labels: tuple[str, ...], height: int) -> np.ndarray:
     """The labels below one another as one mask."""
     masks = [_text(label, height) for label in labels]
@@ -180,7 +241,7 @@ def _column(labels: tuple[str, ...], height: int) -> np.ndarray:
 
 def _paint(image: np.ndarray, mask: np.ndarray, at: tuple[int, int], colour: Colour) -> None:
     """Blend a colour into the image where the mask is; what reaches past its edges is left out."""
-    x, y = at
+    x, y = max(0, at[0]), max(0, at[1])
     place = image[y : y + mask.shape[0], x : x + mask.shape[1]]
     alpha = mask[: place.shape[0], : place.shape[1], None] / np.float32(255)
     place[:] = place * (1 - alpha) + np.array(colour, np.float32) * alpha
@@ -188,5 +249,5 @@ def _paint(image: np.ndarray, mask: np.ndarray, at: tuple[int, int], colour: Col
 
 def _darken(image: np.ndarray, box: Box) -> None:
     x, y, width, height = box
-    place = image[y : y + height, x : x + width]
+    place = image[max(0, y) : y + height, max(0, x) : x + width]
     place >>= 2

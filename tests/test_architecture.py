@@ -88,8 +88,9 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_importing_the_runtime_loads_nothing_heavy() -> None:
-    names = [f"edgemood.runtime.{path.stem}" for path in modules("runtime")]
-    every = ", ".join(name.removesuffix(".__init__") for name in names)
+    paths = [path.relative_to(ROOT).with_suffix("") for path in modules("runtime")]
+    names = [".".join(("edgemood", *path.parts)).removesuffix(".__init__") for path in paths]
+    every = ", ".join(names)
     loaded = loaded_after(f"import edgemood.runtime, {every}")
     assert "cv2" in loaded
     assert not loaded & set(HEAVY)

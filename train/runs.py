@@ -45,7 +45,7 @@ FERPLUS = "ferplus"  # folder within a run's, and what `labels` of its config sa
 # Share of the training pictures that only calibrates; of a set without splits, that also judges.
 HELD_BACK, HELD_BACK_UNSPLIT = 0.05, 0.2
 SPLIT = 0  # the seed that picks them
-UNSURE_ACCURACY = 0.9  # what is not marked unsure should be right this often
+UNSURE_ACCURACY = 0.8  # what is not marked unsure should be right this often
 
 
 def start(

@@ -19,7 +19,8 @@ import pytest
 from edgemood import cli
 from edgemood.runtime.command import DEMO_VIDEO, Tally
 from edgemood.runtime.pipeline import DEFAULT_MODEL
-from edgemood.runtime.sources import Demo, open_source
+from edgemood.runtime.sources import open_source
+from edgemood.runtime.sources.demo import Demo
 
 Run = Callable[..., int]
 EDGEMOOD = [sys.executable, "-m", "edgemood.cli"]
@@ -71,6 +72,34 @@ def test_a_video_gives_a_line_for_every_frame_and_one_closing_line(
     assert "(p50)" in error
     assert "(p95)" in error
     assert error.count("\n") == 1
+
+
+def test_faces_are_detected_in_every_nth_frame_and_followed_in_between(
+    run: Run, short: Path, tmp_path: Path
+) -> None:
+    """A followed face keeps the size and the score that the detector gave it."""
+
+    def scores(every: str) -> list[float]:
+        path = tmp_path / f"{every}.jsonl"
+        assert run(short, "--headless", "--jsonl", path, "--detect-every", every) == 0
+        lines = map(json.loads, path.read_text().splitlines())
+        return [line["faces"][0]["score"] for line in lines]
+
+    changes = np.flatnonzero(np.diff(scores("5"), prepend=0))
+    assert len(changes) >= 3
+    assert np.diff(changes).min() >= 5
+    assert len(set(scores("auto"))) <= 5
+    assert len(set(scores("1"))) > 10
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "2.5", "often"])
+def test_detect_every_takes_a_number_of_frames_or_auto(
+    run: Run, every: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("demo", f"--detect-every={every}")
+    assert ended.value.code == 2
+    assert f"{every} is not a number of frames" in capfd.readouterr().err
 
 
 def test_standard_output_holds_lines_of_json_and_nothing_else(

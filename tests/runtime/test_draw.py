@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgemood.runtime.draw import INK, PALETTE, _free_place, annotate
+from edgemood.runtime.draw import INK, PALETTE, _free_place, _label_place, annotate, banner, menu
 from edgemood.values import Box, Emotion, Face, Reading
 
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -84,6 +84,66 @@ FRAME = (640, 480)
 
 
 @pytest.mark.parametrize(
+    ("box", "labels", "others", "expected"),
+    [
+        pytest.param((100, 100, 80, 90), [], [], (100, 80), id="above the face"),
+        pytest.param((100, 10, 80, 90), [], [], (100, 10), id="in it at the upper edge"),
+        pytest.param((-30, 100, 80, 90), [], [], (0, 80), id="moved in from the left"),
+        pytest.param((600, 470, 80, 90), [], [], (580, 450), id="moved in from the right"),
+        pytest.param(
+            (100, 100, 80, 90), [(120, 70, 60, 20)], [], (100, 100), id="in it, under a label"
+        ),
+        pytest.param(
+            (100, 100, 80, 90), [], [(90, 20, 80, 90)], (100, 190), id="below, beside a face"
+        ),
+        pytest.param(
+            (100, 100, 80, 90),
+            [(100, 190, 60, 20)],
+            [(90, 20, 80, 90)],
+            (100, 80),
+            id="over a face rather than a label",
+        ),
+    ],
+)
+def test_a_label_hides_no_other(
+    box: Box, labels: list[Box], others: list[Box], expected: tuple[int, int]
+) -> None:
+    assert _label_place(box, (60, 20), FRAME, labels, others) == expected
+
+
+@pytest.mark.parametrize("size", [(320, 240), (1280, 720), (3840, 2160)], ids=str)
+def test_lines_and_text_grow_with_the_frame(size: tuple[int, int]) -> None:
+    """A line can be seen, and a label takes a like share of every frame from 240p to 4K."""
+    box = (size[0] // 3, size[1] // 3, size[0] // 4, size[1] // 2)
+    coloured = (drawn(size, reading(box)) == PALETTE[LABELS.index("happy")]).all(axis=2)
+    middle = box[1] + box[3] // 2
+    line = coloured[middle, box[0] - 20 : box[0] + 20].sum()
+    assert max(2, size[1] // 300) <= line <= max(4, size[1] // 140)
+    label = coloured[: box[1] - 5].any(axis=1).sum()
+    assert 0.03 <= label / size[1] <= 0.08
+
+
+def test_a_doubt_is_told_with_its_reason() -> None:
+    """In a line of its own, so that a label is no wider for it."""
+    box = (200, 200, 120, 150)
+
+    def tab(unsure: str | None) -> int:
+        changed = (drawn((640, 480), reading(box, "happy", unsure)) != 128).any(axis=2)
+        return int(changed[50:195, 200:320].any(axis=1).sum())
+
+    assert tab("too dark") > 1.6 * tab(None)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (320, 240), (3840, 2160)], ids=str)
+def test_what_the_window_lays_over_a_picture_stays_in_it(size: tuple[int, int]) -> None:
+    image = np.full((size[1], size[0], 3), 128, np.uint8)
+    banner(image, "offline 12 s: " + "a long reason " * 20)
+    menu(image, ["q: quit", "space: pause"])
+    assert has(image, INK)
+    assert image.shape == (size[1], size[0], 3)
+
+
+@pytest.mark.parametrize(
     ("box", "taken", "expected"),
     [
         pytest.param((100, 100, 100, 100), [], (208, 100), id="right of the face"),
@@ -100,7 +160,8 @@ def test_bars_go_where_nothing_else_is(
     assert _free_place(box, (160, 160), FRAME, [box, *taken], 8, False) == expected
 
 
-def test_the_largest_face_always_has_its_bars() -> None:
+def test_the_largest_face_has_its_bars_over_nothing_but_itself() -> None:
     box = (100, 20, 440, 440)
     assert _free_place(box, (160, 160), FRAME, [box], 8, needed=False) is None
     assert _free_place(box, (160, 160), FRAME, [box], 8, needed=True) == (480, 320)
+    assert _free_place(box, (160, 160), FRAME, [box, (600, 400, 9, 9)], 8, needed=True) is None
