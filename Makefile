@@ -13,6 +13,7 @@ CONSTRAINTS ?=
 EDGEMOOD = $(VENV)/bin/edgemood
 # $(call option,SEED,seed): --seed "$(SEED)" where that variable is set.
 option = $(if $($1), --$2 "$($1)")
+run_needs = $(or $(strip $(if $(filter %.tflite,$(MODEL)),tflite) $(if $(findstring --serve,$(ARGS)),serve)),lean)
 
 help: ## this list
 	@echo "Edgemood reads the expressions of faces on small computers."
@@ -22,7 +23,7 @@ help: ## this list
 	@echo "  ARGS='...' passes further options to any of them: make run ARGS=--help"
 	@echo "  PYTHON=python3.12 makes .venv with another Python (3.11 to 3.13)"
 
-run: $(VENV)/.stamp-$(if $(filter %.tflite,$(MODEL)),tflite,lean) ## read faces: camera 0, or SOURCE=clip.mp4; MODEL=file
+run: $(addprefix $(VENV)/.stamp-,$(run_needs)) ## read faces: camera 0, or SOURCE=clip.mp4; MODEL=file
 	$(EDGEMOOD) run$(if $(SOURCE), "$(SOURCE)")$(call option,MODEL,model) $(ARGS)
 
 train: $(VENV)/.stamp-train ## train a network: DATA=path RECIPE=small EPOCHS=60 SEED=1
@@ -65,14 +66,16 @@ clean: ## remove what was built; data/, runs/, reports/, models/ and .venv stay
 EXTRAS_lean =
 EXTRAS_data = [data]
 EXTRAS_tflite = [tflite]
+EXTRAS_serve = [serve]
 EXTRAS_train = [train]
 EXTRAS_export = [train,export,tflite]
 EXTRAS_dev = [dev]
 MEETS_data = lean
 MEETS_tflite = lean
+MEETS_serve = lean
 MEETS_train = lean data
 MEETS_export = lean data tflite train
-MEETS_dev = lean data tflite train export
+MEETS_dev = lean data tflite serve train export
 
 # One shell, so that `stop` ends it; what this call has made of $(VENV) then goes. pip shows its
 # progress on a terminal and is silent in a pipe.

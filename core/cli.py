@@ -26,6 +26,11 @@ WORDS = {
     "run": ("edgemood.runtime.command", "find faces in a camera, video or picture and read them"),
     "evaluate": ("edgemood.benchmarks.evaluate_command", "judge model files on labelled faces"),
     "bench": ("edgemood.benchmarks.bench_command", "measure speed, size and accuracy here"),
+    "steadiness": (
+        "edgemood.benchmarks.steadiness_command",
+        "measure how steady, quick and honest labels are over time",
+    ),
+    "timeline": ("edgemood.runtime.timeline_command", "draw lines of JSON as emotions over time"),
 }
 
 
@@ -106,6 +111,7 @@ def _extra(module: str) -> str | None:
     extras = {
         "tensorflow": "train", "keras": "train", "matplotlib": "train", "rich": "train",
         "kagglehub": "train", "tf2onnx": "export", "onnx": "export", "ai_edge_litert": "tflite",
+        "starlette": "serve", "uvicorn": "serve", "websockets": "serve",
     }  # fmt: skip
     return extras.get(module.split(".")[0])
 

@@ -111,6 +111,7 @@ def test_variables_pass_through(copy: Path, arguments: list[str], command: str) 
     [
         (["run"], "."),
         (["run", "MODEL=x.tflite"], ".[tflite]"),
+        (["run", "ARGS=--serve"], ".[serve]"),
         (["data"], ".[data]"),
         (["train"], ".[train]"),
         (["export"], ".[train,export,tflite]"),
