@@ -62,13 +62,14 @@ SMALL = Recipe(
         flip=0.5, rotation=12, scale=0.15, shift=4, shear=0.1, light=0.3, erase=0.25, damage=0.3
     ),
 )
-# It has no room for everything: less is asked of it, so that it learns the most frequent well.
+# It has no room for everything: without mixup and erasing it learns the usual faces better.
 NANO = replace(
     SMALL,
     network="nano",
-    epochs=80,
-    mixup=0.1,
-    augmentation=replace(SMALL.augmentation, erase=0.1, damage=0.15),
+    epochs=66,
+    smoothing=0.0,
+    mixup=0.0,
+    augmentation=replace(SMALL.augmentation, erase=0.0, damage=0.1),
 )
 TEACHER = replace(
     SMALL,
@@ -94,7 +95,7 @@ _PLAIN = Recipe(
 )
 _VARIED = replace(_PLAIN, augmentation=replace(NANO.augmentation, damage=0.0))
 _AVERAGED = replace(_VARIED, average=NANO.average)
-_MIXED = replace(_AVERAGED, mixup=NANO.mixup, smoothing=NANO.smoothing)
+_MIXED = replace(_AVERAGED, mixup=SMALL.mixup, smoothing=SMALL.smoothing)
 _VOTED = replace(_MIXED, votes=NANO.votes)
 _DAMAGED = replace(_VOTED, augmentation=NANO.augmentation)
 LADDER = {
