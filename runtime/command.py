@@ -50,6 +50,8 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGA
 # Where the page is, unless told otherwise.
 PAGE = ("127.0.0.1", 8765)
 HOST = r"[A-Za-z0-9.-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*"
+# More threads than these have nothing to share in a frame that comes every 33 ms.
+LIVE_THREADS = 2
 # Seconds without a frame after which window, page and signals are looked at.
 TICK = 0.1
 
@@ -171,7 +173,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_number_of("threads"),
         default=1,
-        help="threads for the networks (default: 1)",
+        help=f"threads for the networks (default: 1; of a live source at most {LIVE_THREADS})",
     )
 
 
@@ -260,8 +262,9 @@ def main(args: argparse.Namespace) -> int:
         with Stop() as stop, ExitStack() as stack:
             source, stands_in = _source(args)
             stack.enter_context(source)
-            cv2.setNumThreads(args.threads)
-            model = EmotionModel(args.model or default_model(), args.engine, args.threads)
+            threads = min(args.threads, LIVE_THREADS) if source.is_live else args.threads
+            cv2.setNumThreads(threads)
+            model = EmotionModel(args.model or default_model(), args.engine, threads)
             sides = STILL_SIDES if source.is_pictures else SIDES
             every = 1 if source.is_pictures else args.detect_every
             pipeline = stack.enter_context(
