@@ -26,9 +26,6 @@ from edgemood.train.fit import State, ahead, begin, warmed_cosine
 
 HISTORY = ("epoch", "learning_rate", "loss", "val_loss")
 VALIDATION = 256  # scenes
-# Steps between two moves of the average: one takes a fifth of a step's time, and four small moves
-# come to the same as a large one.
-FOLLOW = 4
 
 
 @dataclass(frozen=True)
@@ -84,12 +81,9 @@ def fit(
 
         losses = []
         steps = ahead(make, recipe.steps)
-        for step, (pixels, wanted) in enumerate(
-            track(steps, f"epoch {epoch + 1} of {epochs}", recipe.steps)
-        ):
+        for pixels, wanted in track(steps, f"epoch {epoch + 1} of {epochs}", recipe.steps):
             losses.append(float(state.model.train_on_batch(pixels, wanted)))
-            if step % FOLLOW == FOLLOW - 1:
-                state.follow(recipe.average**FOLLOW)
+            state.follow(recipe.average)
         row = {
             "epoch": epoch + 1,
             "learning_rate": float(state.model.optimizer.learning_rate),
