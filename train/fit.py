@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
 import keras
 import numpy as np
 from keras import ops
 
 from edgemood.console import say, track
+from edgemood.crop import SIZE
 from edgemood.datasets import Dataset
 from edgemood.files import replace_file
 from edgemood.metrics import accuracy, negative_log_likelihood, softmax
@@ -32,6 +34,7 @@ MIXUP_SHARE = 0.85  # of the epochs; the last ones see pictures as they are
 # Steps between two moves of the average: one takes up to a fifth of a step's time, and four small
 # moves come to the same as a large one.
 FOLLOW = 4
+COARSE = 36  # pixels, see `Recipe.coarse`
 HISTORY = ("epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
@@ -184,7 +187,8 @@ def fit(
     for epoch in range(len(state.history), epochs):
         began = time.monotonic()
         mixed = recipe.mixup if epoch < MIXUP_SHARE * epochs else 0.0
-        batches = batches_of(recipe, material, mixed, (seed, epoch))
+        size = COARSE if epoch < recipe.coarse * epochs else SIZE
+        batches = batches_of(recipe, material, mixed, size, (seed, epoch))
         figures = []  # (loss, accuracy) of each batch
         for images, targets in track(batches, f"epoch {epoch + 1} of {epochs}", steps):
             figures.append(state.model.train_on_batch(images, targets))
@@ -233,9 +237,9 @@ def batch_size(recipe: Recipe, material: Material) -> int:
 
 
 def batches_of(
-    recipe: Recipe, material: Material, mixed: float, key: tuple[int, int]
+    recipe: Recipe, material: Material, mixed: float, side: int, key: tuple[int, int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One epoch of (pixels float32 [batch, 48, 48, 1], targets float32 [batch, outputs]).
+    """One epoch of (pixels float32 [batch, side, side, 1], targets float32 [batch, outputs]).
 
     The next batch is made in a thread while the network works on this one. An incomplete last
     batch is dropped; the order changes with every epoch.
@@ -248,6 +252,9 @@ def batches_of(
         rng = np.random.default_rng((*key, step))
         chosen = order[step]
         images = augment(material.dataset.read(chosen), recipe.augmentation, rng)
+        if side < SIZE:
+            area = cv2.INTER_AREA
+            images = np.stack([cv2.resize(i, (side, side), interpolation=area) for i in images])
         pixels, targets = images[..., None].astype(np.float32), material.targets[chosen]
         return mixup(pixels, targets, mixed, rng) if mixed else (pixels, targets)
 

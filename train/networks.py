@@ -1,6 +1,7 @@
 """The registry of networks: name -> an untrained Keras model from raw gray pixels to logits.
 
-Every network takes float32 [N, 48, 48, 1], pixels 0..255, and returns logits [N, outputs]. It is
+Every network takes float32 [N, 48, 48, 1], pixels 0..255, and returns logits [N, outputs]; all but
+`seed` take other sizes too. It is
 a plain chain of layers, so that `fold` can merge scaling and batch normalisation into the
 convolutions: the deployed network is convolutions, ReLUs and one dense layer.
 """
@@ -66,7 +67,8 @@ def _plain(name: str, widths: Sequence[tuple[int, int]], outputs: int) -> keras.
     """
     # Scaling without an offset can be folded into the first convolution exactly, because the zeros
     # it pads with stay zeros; the batch normalisation behind it takes care of the mean.
-    chain = [keras.Input((SIZE, SIZE, 1)), layers.Rescaling(1 / 64)]
+    # Any size will do, since the mean is over whatever places are left.
+    chain = [keras.Input((None, None, 1)), layers.Rescaling(1 / 64)]
     for channels, stride in widths:
         chain += [
             layers.Conv2D(

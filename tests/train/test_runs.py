@@ -37,7 +37,7 @@ def quick_recipe() -> None:
         batch=16,
         learning_rate=0.03,
         average=0.9,
-        mixup=0,
+        coarse=0.4,
         augmentation=Augmentation(shift=2, light=0.2),
     )
 
