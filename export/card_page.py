@@ -76,6 +76,7 @@ Labels and the card travel inside each file; `edgemood.modelfile.read_model` rea
 
 - An expression is not an emotion. The network names what a face looks like to the people who
   labelled pictures, not what a person feels, means or will do. Decide nothing about people by it.
+  Edgemood's `docs/responsible-use.md` says more, also of what the law forbids.
 {FER2013_LIMITS if set(card.labels) == set(FER2013_CODES) else ""}\
 - A face framed otherwise than in training costs several points of accuracy; small, dark, turned
   and covered faces are read less well.

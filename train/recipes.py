@@ -85,8 +85,8 @@ TEACHER = replace(
     augmentation=replace(SMALL.augmentation, erase=0.25, damage=0.15),
 )
 
-# From a plain recipe to NANO's, one thing more at a time, for fewer epochs: what each is worth. Each
-# rung has what the one before has, but for mixup, which NANO does without.
+# From a plain recipe to NANO's, one thing more at a time, for fewer epochs: what each is worth.
+# Each rung has what the one before has, but for mixup, which NANO does without.
 _RUNG = 40
 _PLAIN = Recipe(
     network="nano",
