@@ -6,9 +6,7 @@ something else for a while does so for all of them.
 
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
@@ -26,19 +24,18 @@ import onnxruntime
 
 from edgemood.console import track
 from edgemood.errors import EdgemoodError
+from edgemood.machine import cores, processor, system
 from edgemood.modelfile import Card, read_model
 from edgemood.runtime import EmotionModel, FaceDetector, Pipeline, open_source
-from edgemood.runtime.engines import FORMATS
+from edgemood.runtime.engines import FORMATS, SAME
 from edgemood.runtime.pipeline import Timings
+from edgemood.runtime.sources.demo import demo_crops
 from edgemood.values import Frame
 
 # Rounds, of which the first is warm-up, and calls a round. Enough that p95 rests on the 50 slowest
 # faces and the 12 slowest frames, few enough that a row takes seconds.
 FACE_ROUNDS, FACE_CALLS = 11, 100
 CLIP_ROUNDS, CLIP_FRAMES = 3, 120
-# Probabilities further apart than this mean that two engines compute different things. Kernels that
-# round int8 differently stay below a tenth.
-SAME = 0.2
 
 T = TypeVar("T")
 # Runs once and returns the seconds that each of its calls took, float64 [calls].
@@ -188,18 +185,6 @@ def open_models(paths: Iterable[Path], threads: int) -> tuple[list[EmotionModel]
     return models, notes
 
 
-def demo_crops() -> np.ndarray:
-    """The faces of the demo, uint8 [7, 48, 48]."""
-    folder = files("edgemood.runtime") / "demo"
-    crops = []
-    for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(".png")):
-        picture = np.frombuffer((folder / name).read_bytes(), np.uint8)
-        crop = cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE)
-        assert crop is not None
-        crops.append(crop)
-    return np.stack(crops)
-
-
 def face_latency(models: Sequence[EmotionModel]) -> list[Latency]:
     """Of each model for one face at a time."""
     crops = demo_crops()
@@ -250,11 +235,10 @@ def frame_costs(models: Sequence[EmotionModel], detector: FaceDetector, clip: st
 
 def machine() -> dict[str, str | int]:
     """What a timing depends on besides the program: processor, cores, system, versions."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found: dict[str, str | int] = {
-        "cpu": _processor(),
-        "cores": cores or 1,
-        "system": _system(),
+        "cpu": processor(),
+        "cores": cores(),
+        "system": system(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "opencv": cv2.__version__,
@@ -263,30 +247,3 @@ def machine() -> dict[str, str | int]:
     with suppress(metadata.PackageNotFoundError):
         found["litert"] = metadata.version("ai-edge-litert")
     return found
-
-
-def _processor() -> str:
-    """The processor's name, or the board's where, as on Arm, the processor does not say."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-        return Path("/proc/device-tree/model").read_text().strip("\0\n ")
-    except OSError:
-        pass
-    try:
-        named = subprocess.run(
-            ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True
-        ).stdout.strip()
-    except OSError:
-        named = ""
-    return named or platform.processor() or platform.machine()
-
-
-def _system() -> str:
-    mac = platform.mac_ver()[0]
-    try:
-        name = platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):
-        name = f"macOS {mac}" if mac else f"{platform.system()} {platform.release()}"
-    return f"{name} {platform.machine()}"

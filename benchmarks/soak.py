@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     # A job in the background of a shell script ignores this one, and so would what it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         if not Path("/proc/self/status").exists():
             raise EdgemoodError("There is no /proc here, which memory and files are read from: "

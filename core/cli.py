@@ -31,6 +31,7 @@ WORDS = {
         "measure how steady, quick and honest labels are over time",
     ),
     "timeline": ("edgemood.runtime.timeline_command", "draw lines of JSON as emotions over time"),
+    "doctor": ("edgemood.runtime.doctor_command", "say what works here, and what to do if not"),
 }
 
 

@@ -61,8 +61,10 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
             print(f"\r{CLEAR}", end="", file=sys.stderr, flush=True)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-    """Print a table on stdout; the first column is left-aligned, the others right."""
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "", left: int = 1
+) -> None:
+    """Print a table on stdout; the first `left` columns are left-aligned, the others right."""
     cells = [[str(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         try:
@@ -73,7 +75,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str =
         else:
             drawn = Table(title=title or None, title_justify="left")
             for i, name in enumerate(columns):
-                drawn.add_column(name, justify="left" if i == 0 else "right")
+                drawn.add_column(name, justify="left" if i < left else "right")
             for row in cells:
                 drawn.add_row(*row)
             # A file name in brackets is no markup.
@@ -81,17 +83,19 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str =
             return
     if title:
         print(title)
-    print(plain_table(columns, cells))
+    print(plain_table(columns, cells, left))
 
 
-def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """The table as aligned text without a trailing newline."""
     widths = [max(len(str(row[i])) for row in [columns, *rows]) for i in range(len(columns))]
     lines = []
     for row in [list(columns), *rows]:
-        first = f"{row[0]:<{widths[0]}}"
-        rest = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:])]
-        lines.append("  ".join([first, *rest]).rstrip())
+        cells = [
+            f"{cell:{'<' if i < left else '>'}{width}}"
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ]
+        lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
 
 

@@ -30,6 +30,15 @@ def cache_dir() -> Path:
     return Path(base) / "edgemood"
 
 
+def kept(name: str, sha256: str) -> Path | None:
+    """The file `name` in the user's cache; None where it isn't there whole."""
+    path = cache_dir() / name
+    try:
+        return path if hashlib.sha256(path.read_bytes()).hexdigest() == sha256 else None
+    except OSError:
+        return None
+
+
 def cached(name: str, address: str, sha256: str, size: int, instead: str) -> Path:
     """The file `name` in the user's cache, fetched now if it isn't there whole.
 
@@ -37,22 +46,19 @@ def cached(name: str, address: str, sha256: str, size: int, instead: str) -> Pat
     do where it can't be had, a sentence for the end of the message.
     Raises EdgemoodError: no network, an answer that is not the file, a cache that can't be written.
     """
+    if found := kept(name, sha256):
+        return found
     path = cache_dir() / name
-    try:
-        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
-            return path
-    except OSError:
-        pass
     say(f"fetching {name} ({size / 1e6:.1f} MB), once, from {address}")
     data = _download(address, size, instead)
-    found = hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256(data).hexdigest()
     if data.startswith(b"version https://git-lfs"):
         raise EdgemoodError(
             f"{address} answered with a Git LFS pointer, not with {name} itself. {instead}"
         )
-    if found != sha256:
+    if digest != sha256:
         raise EdgemoodError(
-            f"{address} answered with {len(data)} bytes of sha256 {found[:12]}…, {name} has "
+            f"{address} answered with {len(data)} bytes of sha256 {digest[:12]}…, {name} has "
             f"{size} bytes of sha256 {sha256[:12]}…: nothing was kept. {instead}"
         )
     try:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Predict = Callable[[np.ndarray], np.ndarray]
+# Probabilities further apart than this mean that two engines compute different things. Kernels that
+# round int8 differently stay below a tenth.
+SAME = 0.2
 
 
 class EmotionModel:

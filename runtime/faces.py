@@ -18,7 +18,7 @@ import numpy as np
 
 from edgemood import weights
 from edgemood.errors import EdgemoodError
-from edgemood.fetch import cached
+from edgemood.fetch import cached, kept
 from edgemood.modelfile import is_sealed, read_bytes
 from edgemood.runtime.engines import onnx_session
 from edgemood.values import Box, Face
@@ -165,11 +165,16 @@ def find_detector(path: str | os.PathLike[str] | None = None) -> Path:
 
     YuNet is fetched once into the user's cache. Raises EdgemoodError where that fails.
     """
+    return local_detector(path) or fetch_yunet()
+
+
+def local_detector(path: str | os.PathLike[str] | None = None) -> Path | None:
+    """The file that `find_detector` names; None where it would have to fetch YuNet first."""
     named = path or os.environ.get("EDGEMOOD_DETECTOR")
     if named:
         return Path(named).expanduser()
     shipped = Path(str(files("edgemood.models") / "face.onnx"))
-    return shipped if shipped.exists() else fetch_yunet()
+    return shipped if shipped.exists() else kept(YUNET, YUNET_SHA256)
 
 
 def fetch_yunet(address: str = YUNET_ADDRESS) -> Path:
