@@ -58,8 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--signals", type=int, default=100, help="how often to end it by a signal")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
-    # A job in the background of a shell script ignores the one, nohup's the other, and so would what
-    # it starts.
+    # A job in a shell script's background ignores the one, nohup's the other; so would their own.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
