@@ -28,11 +28,6 @@ TRAININGS = {
 }
 # Run folder -> folders in it that are exported.
 EXPORTED = {"small": (".", "ferplus"), "nano": (".",), "face": (".",)}
-# What each part of the nano recipe is worth; its files stay in the run folders.
-LADDER = {
-    f"ladder-{rung}": f"--recipe ladder-{rung}"
-    for rung in ("1-plain", "2-varied", "3-averaged", "4-mixed", "5-voted", "6-damaged")
-} | {"ladder-7-taught": "--recipe ladder-7-taught --teacher {runs}/teacher"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_argument(
         "--ladder",
         action="store_true",
-        help="instead, short runs that tell what each part of the recipe is worth (docs/models.md)",
+        help="instead, short runs that tell what each part of the nano recipe is worth",
     )
     parser.add_argument("--list", action="store_true", help="print the commands, run none")
 
@@ -78,8 +73,8 @@ def main(args: argparse.Namespace) -> int:
             say(f"edgemood: `{command}` ended with {code}: mend what it says, and go on here.")
             return code
     if not args.list:
-        names = LADDER if args.ladder else args.only or TRAININGS
-        runs = [json.loads((args.runs / name / "config.json").read_text()) for name in names]
+        configs = [args.runs / name / "config.json" for name in _trainings(args)]
+        runs = [json.loads(config.read_text()) for config in configs]
         table(
             ("network", "epochs", "hours of training"),
             [(run["name"], run["epochs"], f"{run['seconds'] / 3600:.1f}") for run in runs],
@@ -94,14 +89,26 @@ def steps(args: argparse.Namespace) -> Iterator[list[str]]:
     """
     data = ["--data", args.data] if args.data else []
     output = ["--output", str(args.output)] if args.output else []
-    for name in LADDER if args.ladder else args.only or TRAININGS:
+    for name, options in _trainings(args).items():
         folder = args.runs / name
         if not (folder / "config.json").exists():
-            options = (TRAININGS | LADDER)[name].format(runs=args.runs).split()
-            yield ["train", *options, "--run", str(folder), *data]
+            words = options.format(runs=args.runs).split()
+            yield ["train", *words, "--run", str(folder), *data]
         elif not (folder / "model.keras").exists():
             yield ["train", "--resume", str(folder)]
-        if name in LADDER:
+        if args.ladder:  # files to compare, not to ship: they stay with their runs
             yield ["export", str(folder), *data, "--output", str(folder)]
         for part in EXPORTED.get(name, ()):
             yield ["export", str(folder / part), *([] if name == "face" else data), *output]
+
+
+def _trainings(args: argparse.Namespace) -> dict[str, str]:
+    """The runs that were asked for, as in TRAININGS."""
+    if not args.ladder:
+        return {name: TRAININGS[name] for name in args.only or TRAININGS}
+    from edgemood.train.recipes import LADDER
+
+    return {
+        name: f"--recipe {name}" + (" --teacher {runs}/teacher" if recipe.distill else "")
+        for name, recipe in LADDER.items()
+    }

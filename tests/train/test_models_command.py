@@ -32,6 +32,21 @@ def test_the_list_is_of_commands_that_parse_and_is_what_is_still_to_do(
     ]
 
 
+def test_every_rung_is_trained_and_its_files_stay_with_its_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["models", "--ladder", "--list", "--runs", "R"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "edgemood train --recipe ladder-1-plain --run R/ladder-1-plain",
+        "edgemood export R/ladder-1-plain --output R/ladder-1-plain",
+    ]
+    assert [line for line in lines if "--teacher" in line] == [
+        "edgemood train --recipe ladder-7-taught --teacher R/teacher --run R/ladder-7-taught"
+    ]
+    assert len(lines) == 14
+
+
 def test_a_step_is_trained_once_and_its_hours_are_told(
     pattern_folder: Path,
     tmp_path: Path,
