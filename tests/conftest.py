@@ -1,12 +1,21 @@
-"""Data for every station's tests: generated pictures of three classes that a net can learn."""
+"""For every station's tests: signals that work, generated pictures that a net can learn."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+# A job in a shell script's background ignores the first two, nohup's the third; the programs that
+# tests start and end by a signal would ignore them too.
+for _name in ("SIGINT", "SIGQUIT", "SIGHUP"):
+    _number = getattr(signal, _name, None)  # Windows has only the first
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
+        _usual = signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL
+        signal.signal(_number, _usual)
 
 PATTERNS = ("columns", "disc", "rows")
 
