@@ -7,6 +7,7 @@ their cells, so cell (row r, column c) of stride s stands for the pixel (c * s, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -17,10 +18,12 @@ PARTS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 OUTPUTS = tuple(f"{part}_{stride}" for part in PARTS for stride in STRIDES)
 
 
+@lru_cache(maxsize=64)
 def grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """(column and row float32 [cells, 2], stride float32 [cells, 1]) of every cell, all strides.
 
     height, width: of the network's input, multiples of 32. Finest stride first, each row by row.
+    Not to be written to: the same arrays are returned each time.
     """
     places, strides = [], []
     for stride in STRIDES:

@@ -1,14 +1,14 @@
 """A frame of any size -> the faces in it: `FaceDetector`, around OpenCV's FaceDetectorYN.
 
 FaceDetectorYN runs YuNet (Wu et al. 2023, doi:10.1007/s11633-023-1423-y) and any other ONNX network
-with YuNet's outputs.
+with YuNet's outputs. ONNX Runtime is offered too, with the same faces as the result.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -22,9 +22,12 @@ from edgemood.fetch import cached, kept
 from edgemood.modelfile import is_sealed, read_bytes
 from edgemood.runtime.engines import onnx_session
 from edgemood.values import Box, Face
-from edgemood.yunet import OUTPUTS, PARTS, STRIDES
+from edgemood.yunet import OUTPUTS, PARTS, STRIDES, faces_in, joined
 
 SCORE, OVERLAP, CANDIDATES = 0.6, 0.3, 5000
+ENGINES = ("opencv", "onnxruntime")
+# A BGR uint8 [h, w, 3] picture, the least score -> box, landmarks, score, float32 [n, 15].
+Find = Callable[[np.ndarray, float], np.ndarray]
 
 # The detector sees the frame with its longest side at the first of these, and where it finds no
 # face, or one it doubts, once more at the second. Measured, with YuNet at full resolution as the
@@ -63,38 +66,41 @@ class FaceDetector:
 
     path: an ONNX face detector; None: the one `find_detector` names.
     sides: longest side of the network's input, in pixels, for each look at a frame.
-    Raises EdgemoodError where the file can't be had or is not a face detector.
+    engine: one of ENGINES. threads: of ONNX Runtime's; OpenCV's are set by cv2.setNumThreads.
+    Raises EdgemoodError where the file can't be had, is not a face detector, or does not run in
+    the engine.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str] | None = None, sides: tuple[int, ...] = SIDES
+        self,
+        path: str | os.PathLike[str] | None = None,
+        sides: tuple[int, ...] = SIDES,
+        engine: str = "opencv",
+        threads: int = 1,
     ) -> None:
         self.path = find_detector(path)
         self.sides = sides
+        self.engine = engine
         network = read_bytes(
             self.path,
             "an .onnx face detector",
             "Pass one with --detector or EDGEMOOD_DETECTOR.",
         )
-        self._size = (sides[0], sides[0])
+        if engine not in ENGINES:
+            raise EdgemoodError(
+                f"no engine for a face detector is called {engine}: {' or '.join(ENGINES)} was "
+                "wanted."
+            )
         try:
             _check(self.path, network)
-            with _quiet_opencv():
-                self._net = cv2.FaceDetectorYN.create(
-                    "onnx",
-                    np.frombuffer(network, np.uint8),
-                    np.empty(0, np.uint8),
-                    self._size,
-                    SCORE,
-                    OVERLAP,
-                    CANDIDATES,
-                )
-                # Any network that parses is accepted until it is asked for faces.
-                self._net.detect(np.zeros((sides[0], sides[0], 3), np.uint8))
+            self._find = _opencv(network) if engine == "opencv" else _onnxruntime(network, threads)
+            # Any network that parses is accepted until it is asked for faces.
+            self._find(np.zeros((sides[0], sides[0], 3), np.uint8), SCORE)
         except (cv2.error, ValueError) as error:
             found = f": {error}" if isinstance(error, ValueError) else ""
+            name = "OpenCV" if engine == "opencv" else "ONNX Runtime"
             raise EdgemoodError(
-                f"{self.path} is not a face detector that OpenCV can run{found}. An ONNX network "
+                f"{self.path} is not a face detector that {name} can run{found}. An ONNX network "
                 "with YuNet's outputs was wanted: pass another file with --detector or "
                 "EDGEMOOD_DETECTOR."
             ) from error
@@ -122,7 +128,6 @@ class FaceDetector:
                 return []
         if sides is None:
             sides = self.sides if region is None else REGION_SIDES
-        self._net.setScoreThreshold(least)
         height, width = image.shape[:2]
         longest = max(height, width)
         # A small picture is enlarged to the smallest side; a larger look needs the pixels for it.
@@ -132,7 +137,8 @@ class FaceDetector:
         for side in sides:
             # A very long, thin picture keeps at least one row.
             size = max(1, round(width * side / longest)), max(1, round(height * side / longest))
-            found = self._detect(cv2.resize(image, size) if size != (width, height) else image)
+            shown = cv2.resize(image, size) if size != (width, height) else image
+            found = self._detect(shown, least)
             scale = np.array([width / size[0], height / size[1]], np.float32)
             faces = [face for row in found if (face := _face(row, scale, (left, top)))] or faces
             # Only a larger look can settle a doubt.
@@ -140,24 +146,19 @@ class FaceDetector:
                 break
         return faces
 
-    def _detect(self, image: np.ndarray) -> np.ndarray:
-        """FaceDetectorYN's rows, float32 [n, 15]; it pads to multiples of 32 itself."""
-        size = (image.shape[1], image.shape[0])
-        if size != self._size:
-            self._net.setInputSize(size)
-            self._size = size
+    def _detect(self, image: np.ndarray, least: float) -> np.ndarray:
+        """Box, landmarks, score of each face in a picture's pixels, float32 [n, 15]."""
         try:
-            found = self._net.detect(image)[1]
+            found = self._find(image, least)
         except cv2.error as error:
             raise EdgemoodError(
-                f"{self.path} cannot look at a picture of {size[0]}x{size[1]}, a network for any "
-                "size was wanted. Pass another file with --detector or EDGEMOOD_DETECTOR.",
+                f"{self.path} cannot look at a picture of {image.shape[1]}x{image.shape[0]}, a "
+                "network for any size was wanted. Pass another file with --detector or "
+                "EDGEMOOD_DETECTOR.",
                 exit_code=1,
             ) from error
-        if found is None:
-            return _NOTHING
         # A damaged network's faces may be larger than memory; none is twice as large as a picture.
-        return found[(np.abs(found[:, :4]) < 2 * max(size)).all(axis=1)]
+        return found[(np.abs(found[:, :4]) < 2 * max(image.shape)).all(axis=1)]
 
 
 def find_detector(path: str | os.PathLike[str] | None = None) -> Path:
@@ -186,6 +187,52 @@ def fetch_yunet(address: str = YUNET_ADDRESS) -> Path:
         YUNET_SIZE,
         f"Bring {YUNET} from another machine and pass it with --detector or EDGEMOOD_DETECTOR.",
     )
+
+
+def _opencv(network: bytes) -> Find:
+    size = (SIDES[0], SIDES[0])
+    with _quiet_opencv():
+        net = cv2.FaceDetectorYN.create(
+            "onnx",
+            np.frombuffer(network, np.uint8),
+            np.empty(0, np.uint8),
+            size,
+            SCORE,
+            OVERLAP,
+            CANDIDATES,
+        )
+
+    def find(image: np.ndarray, least: float) -> np.ndarray:
+        nonlocal size
+        if size != (image.shape[1], image.shape[0]):
+            size = image.shape[1], image.shape[0]
+            net.setInputSize(size)
+        net.setScoreThreshold(least)
+        found = net.detect(image)[1]  # it pads to multiples of 32 itself
+        return _NOTHING if found is None else found
+
+    return find
+
+
+def _onnxruntime(network: bytes, threads: int) -> Find:
+    """Raises ValueError where ONNX Runtime cannot run the network, at any size."""
+    try:
+        session = onnx_session(network, threads)
+    except Exception as error:
+        raise ValueError(str(error)) from error
+    (entry,) = session.get_inputs()
+    if any(isinstance(side, int) for side in entry.shape[2:]):
+        raise ValueError(f"its input is fixed to {entry.shape[3]}x{entry.shape[2]}")
+
+    def find(image: np.ndarray, least: float) -> np.ndarray:
+        below, beside = -image.shape[0] % 32, -image.shape[1] % 32
+        if below or beside:
+            image = cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+        answers = session.run(list(OUTPUTS), {entry.name: cv2.dnn.blobFromImage(image)})
+        cells = joined(dict(zip(OUTPUTS, answers)))
+        return faces_in(cells, image.shape[0], image.shape[1], least, OVERLAP)
+
+    return find
 
 
 def _face(row: np.ndarray, scale: np.ndarray, corner: tuple[int, int]) -> Face | None:

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         type=Path,
         metavar="FILE",
-        help="face: begin with an earlier run's weights.npz, such as train/checkpoints/face.npz",
+        help="face: begin with an earlier run's weights.npz",
     )
     parser.add_argument(
         "--teacher",

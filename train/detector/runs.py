@@ -19,7 +19,7 @@ from edgemood.console import say
 from edgemood.errors import EdgemoodError
 from edgemood.train import runs
 from edgemood.train.detector import fit, judge, pictures, report
-from edgemood.train.detector.network import fold
+from edgemood.train.detector.network import fold, rounded
 from edgemood.train.detector.scenes import Variety
 
 NAME = "face"  # the recipe's
@@ -97,8 +97,8 @@ def _finish(
     state: fit.State,
 ) -> None:  # fmt: skip
     """Calibrate, fold, judge and write everything a run folder holds at its end."""
-    shift = judge.calibrate(fold(state.average), bank.negatives)
-    network = fold(state.average, shift)
+    shift = judge.calibrate(rounded(fold(state.average)), bank.negatives)
+    network = rounded(fold(state.average, shift))
     say(f"scores shifted by {shift:+.2f}; judging on held-out people")
     detect = judge.detector_of(network)
     ours = judge.judge(dict.fromkeys(judge.SIZES, detect), held_out)

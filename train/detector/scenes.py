@@ -50,7 +50,7 @@ class Variety:
 
 # Of a network trained on crowded scenes alone, as hard as they can be made, YuNet found twice as
 # many faces in plain ones: what cameras show comes first, what could be comes second.
-USUAL = Variety(turn=(10.0, 30.0), harsh=0.2, plain=0.5)
+USUAL = Variety(turn=(10.0, 30.0), harsh=0.15, plain=0.65)
 
 
 def scene(

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from edgemood.train.detector.network import cells_of, detector, fold
+from edgemood.export.face_detector import LARGEST, to_onnx
+from edgemood.train.detector.network import cells_of, detector, fold, rounded
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,15 @@ def test_the_folded_network_says_the_same_with_shifted_scores(
 
 
 def test_the_folded_network_stays_under_its_size(lived_in: keras.Model) -> None:
-    assert fold(lived_in).count_params() < 36_000
+    assert len(to_onnx(rounded(fold(lived_in)))) < LARGEST - 3000  # left for the card
+
+
+def test_a_rounded_network_says_about_the_same(lived_in: keras.Model) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 128, 160, 1)).astype(np.float32)
+    before = [keras.ops.convert_to_numpy(part) for part in fold(lived_in)(pixels)]
+    after = [keras.ops.convert_to_numpy(part) for part in rounded(fold(lived_in))(pixels)]
+    for ours, theirs in zip(after, before):
+        assert 0 < np.abs(ours - theirs).max() < 0.05 * np.abs(theirs).max()
 
 
 def test_the_folded_network_loads_without_the_code_that_trained_it(

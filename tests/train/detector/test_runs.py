@@ -76,7 +76,7 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_undisturbed_one(
 
 def test_another_run_begins_with_the_weights_of_a_run(run: Path, tmp_path: Path) -> None:
     first, again = (fit.prepare(QUICK, 2, run / runs.WEIGHTS) for _ in range(2))
-    assert (run / runs.WEIGHTS).stat().st_size < 200_000
+    assert (run / runs.WEIGHTS).stat().st_size < 300_000
     pixels = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 1)).astype(np.float32)
     folded = keras.models.load_model(run / "model.keras")(pixels)
     said = fold(first.average, runs_shift(run))(pixels)
