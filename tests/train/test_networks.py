@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from edgemood.train.networks import NETWORKS, fold
+from edgemood.train.networks import NETWORKS, fold, unfold
 
 TEMPERATURE = 1.4
 
@@ -59,6 +59,26 @@ def test_folded_network_loads_without_the_code_that_trained_it(tmp_path: Path) -
         check=True,
     )
     assert done.stdout.strip() == "{'keras'}"
+
+
+@pytest.mark.parametrize("name", ["seed", "nano"])
+def test_an_untrained_network_takes_over_a_folded_one(name: str) -> None:
+    folded = fold(lived_in(name), slice(7))
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 48, 48, 1)).astype(np.float32)
+    model = NETWORKS[name](10)
+    unfold(folded, model, pixels, 7)
+    expected = keras.ops.convert_to_numpy(folded(pixels))
+    # In training, batch normalisation takes its statistics from the pictures: here, the same ones.
+    for training in (False, True):
+        said = model(pixels, training=training)[:, :7]
+        said = keras.ops.convert_to_numpy(keras.ops.softmax(said))
+        assert np.abs(said - expected).max() < 1e-3
+
+
+def test_a_network_of_another_shape_is_not_taken_over() -> None:
+    folded = fold(NETWORKS["seed"](7), slice(7))
+    with pytest.raises(ValueError, match="another network"):
+        unfold(folded, NETWORKS["nano"](7), np.zeros((2, 48, 48, 1), np.float32), 7)
 
 
 def test_a_layer_that_cannot_be_folded_is_refused() -> None:

@@ -167,13 +167,14 @@ def test_temperature_undoes_overconfidence() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("big", None, None, 0, None), "no recipe 'big': small, nano, teacher, seed"),
+        (("big", None, None, 0, None), "no recipe 'big': small, polished, nano, teacher, seed"),
         (("nano", "{data}", 0, 0, None), "0 epochs"),
         (("nano", "{data}", None, 0, "{run}"), "holds a run already"),
         (("seed", "{data}", 1, 0, None, ["{run}"]), "'seed' learns from no teacher"),
         (("nano", "{data}", 1, 0, None, [Path("nowhere")]), "nowhere has no model.keras"),
+        (("nano", "{data}", 1, 0, None, [], Path("nowhere")), "Name one with --weights"),
     ],
-    ids=["unknown recipe", "no epochs", "folder in use", "no student", "no teacher"],
+    ids=["unknown recipe", "no epochs", "folder in use", "no student", "no teacher", "no weights"],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(
     arguments: tuple, says: str, run: Path, pattern_folder: Path
@@ -207,6 +208,16 @@ def test_a_student_learns_what_its_teacher_says(
     )
     assert (student.argmax(axis=1) == teacher.argmax(axis=1)).mean() > 0.9
     assert "larger networks" in runs.read_config(folder)["card"]["training_data"]
+
+
+def test_a_run_begins_with_what_another_has_learnt(
+    run: Path, pattern_folder: Path, tmp_path: Path
+) -> None:
+    folder = runs.start("quick", str(pattern_folder), 1, 5, tmp_path / "again", (), run)
+    runs.train(folder)
+    again, first = (float(history(path)[0]["val_accuracy"]) for path in (folder, run))
+    assert again > 0.9 > first
+    assert f"--weights {run}" in runs.read_config(folder)["made_by"]
 
 
 def test_soft_targets_are_heated_and_the_same_for_a_mirrored_picture(
