@@ -1,7 +1,7 @@
 # Edgemood, one target a station of the line. A target makes or updates .venv by itself, with just
 # what it needs, and passes its variables on. Works with GNU Make 3.81, which macOS has.
 
-.PHONY: help run train export models bench soak data test lint clean
+.PHONY: help run train export models bench race soak data test lint clean
 
 PYTHON ?= python3
 VENV = .venv
@@ -37,6 +37,9 @@ models: $(VENV)/.stamp-export ## train and export all that ships, hours on two c
 
 bench: $(VENV)/.stamp-tflite ## measure speed, size and accuracy of the files in models/ here: CLIP=file
 	$(EDGEMOOD) bench$(call option,CLIP,clip) $(ARGS)
+
+race: $(VENV)/.stamp-lean ## race other programs, installed below build/peers: CLIP=file DATA=path
+	$(VENV)/bin/python -m edgemood.benchmarks.peers$(call option,CLIP,clip)$(call option,DATA,data) $(ARGS)
 
 soak: $(VENV)/.stamp-lean ## an hour, or SECONDS=n, on a camera that misbehaves: nothing may grow
 	$(VENV)/bin/python -m edgemood.benchmarks.soak$(if $(SECONDS), "$(SECONDS)")$(call option,CLIP,clip) $(ARGS)

@@ -1,139 +1,176 @@
-"""Model files and a clip -> how fast they are on this machine, one `Row` per file and engine.
+"""Model files and a clip -> how fast and how right they are on this machine, as `Results`.
 
-Whatever is compared takes turns, round by round, so that a machine that slows down or is busy with
-something else for a while does so for all of them.
+One `Row` for each file, engine and number of threads. How their calls take turns, and for how long,
+is in `timing.py`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from time import perf_counter, thread_time
-from typing import TypeVar
+from statistics import median
+from time import perf_counter, process_time, thread_time
 
 import cv2
 import numpy as np
 import onnxruntime
 
+import edgemood
+from edgemood.benchmarks.evaluate import Candidate, match_labels
+from edgemood.benchmarks.following import Departure
+from edgemood.benchmarks.fresh import Start, fresh_start
+from edgemood.benchmarks.timing import (
+    LEAST,
+    MOST,
+    NARROW,
+    Samples,
+    narrow_within,
+    take_turns,
+    time_calls,
+)
 from edgemood.console import track
+from edgemood.datasets import JUDGED, Dataset
 from edgemood.errors import EdgemoodError
-from edgemood.machine import cores, processor, system
+from edgemood.machine import Condition, cores, memory, processor, system
 from edgemood.modelfile import Card, read_model
 from edgemood.runtime import EmotionModel, FaceDetector, Pipeline, open_source
+from edgemood.runtime.draw import annotate
 from edgemood.runtime.engines import FORMATS, SAME
-from edgemood.runtime.pipeline import Timings
+from edgemood.runtime.sources import Source
 from edgemood.runtime.sources.demo import demo_crops
-from edgemood.values import Frame
 
-# Rounds, of which the first is warm-up, and calls a round. Enough that p95 rests on the 50 slowest
-# faces and the 12 slowest frames, few enough that a row takes seconds.
-FACE_ROUNDS, FACE_CALLS = 11, 100
-CLIP_ROUNDS, CLIP_FRAMES = 3, 120
-
-T = TypeVar("T")
-# Runs once and returns the seconds that each of its calls took, float64 [calls].
-Turn = Callable[[], np.ndarray]
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Milliseconds per call. per_second: calls a second, one after another."""
-
-    p50: float
-    p95: float
-    per_second: float
-
-    @classmethod
-    def of(cls, seconds: np.ndarray) -> Latency:
-        """seconds: float64 [calls], in any order."""
-        p50, p95 = np.percentile(seconds, (50, 95)) * 1000
-        return cls(float(p50), float(p95), float(1 / seconds.mean()))
+# Faces of a batch; calls a round with one face, and with a batch; and the seconds after which
+# rounds end although a median is not known narrowly. At least six rounds of 40 calls are kept, so
+# that p95 rests on the 12 slowest.
+BATCH = 8
+FACE_CALLS, BATCH_CALLS = 40, 5
+FACE_SECONDS, BATCH_SECONDS = 15.0, 5.0
+# Frames of the clip that a round plays, and seconds as above.
+CLIP_FRAMES = 100
+CLIP_SECONDS = 30.0
+# Starts of each model, of which the median is shown.
+STARTS, START_SECONDS = 3, 20.0
+# When rounds end.
+METHOD: dict[str, float] = {
+    "narrow": NARROW,
+    "least_rounds": float(LEAST),
+    "most_rounds": MOST - 1.0,  # the first is warm-up
+    "face_seconds": FACE_SECONDS,
+    "batch_seconds": BATCH_SECONDS,
+    "clip_seconds": CLIP_SECONDS,
+}
+# Where the CPU time of a frame goes.
+STAGES = ("decode", "detect", "track", "crop", "classify", "read", "draw")
 
 
 @dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Share of labels that were right, 0..1. right, total: None where it is the card's word."""
+
+    split: str
+    value: float
+    right: int | None = None
+    total: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.value:.1%}{'' if self.total else ' *'}"
+
+
+@dataclass(frozen=True, eq=False)
 class Frames:
-    """Of the frames of a clip: time, CPU time, and where the pipeline spends the latter.
+    """Of the frames of a clip.
 
-    latency: getting a frame, decoded or drawn, to its readings. cpu, mean: milliseconds of CPU
-    time in the pipeline alone, median and mean. The median is a frame whose faces are followed, the
-    mean has the looks for new ones in it. The other five are its parts. Counted is the thread that
-    calls, not a decoder's: with one thread, that is all.
+    latency: from asking for a frame, through decoding and its readings, to their being drawn on it.
+    pipeline: CPU time from a frame to its readings, of the thread that calls: with one thread, that
+    is all. Its median is a frame whose faces are followed, its mean has the looks for faces in it.
+    stages: milliseconds of CPU time that a frame spends in each of STAGES, mean of each round,
+    float64 [rounds, 7]; all together, the whole program's. "decode" is what is left after the
+    others: it has every other thread's time in it, which with more than one is an engine's too.
     """
 
-    latency: Latency
-    cpu: float
-    mean: float
-    detect: float
-    track: float
-    crop: float
-    classify: float
-    read: float
+    latency: Samples
+    pipeline: Samples
+    stages: np.ndarray
 
-    @classmethod
-    def of(cls, seconds: np.ndarray, timings: Sequence[Timings]) -> Frames:
-        """seconds: float64 [frames]; timings: of the same frames, by a clock of CPU time."""
-        total = np.array([each.total for each in timings]) * 1000
-        parts = np.mean([astuple(each) for each in timings], axis=0) * 1000
-        return cls(
-            Latency.of(seconds), float(np.median(total)), float(total.mean()), *parts.tolist()
-        )
+    @property
+    def parts(self) -> dict[str, float]:
+        """Stage -> milliseconds of CPU time a frame, mean."""
+        return dict(zip(STAGES, self.stages.mean(axis=0).tolist()))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Row:
-    """One model file in one engine.
+    """One model file in one engine with so many threads.
 
-    size: bytes. face: one crop to its probabilities. frame: None where there was no detector.
+    size: bytes. sha256: its first 12 digits. face, batch: one face, or BATCH of them, to their
+    probabilities. frames: None where there was no detector.
     """
 
     file: str
-    engine: str
+    sha256: str
     size: int
     card: Card
-    face: Latency
-    frame: Frames | None
+    engine: str
+    threads: int
+    accuracy: Accuracy | None
+    starts: tuple[Start, ...]
+    face: Samples
+    batch: Samples
+    frames: Frames | None
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What makes it the same row in the results of another machine or version."""
+        return self.file, self.engine, self.threads
+
+    def start(self, step: str) -> float:
+        """Milliseconds, median over the starts; step: a name in `Start`."""
+        return float(median(getattr(start, step) for start in self.starts))
+
+    @property
+    def peak(self) -> float | None:
+        """Bytes of memory, median over the starts; None where the system does not tell."""
+        peaks = [start.peak for start in self.starts if start.peak is not None]
+        return median(peaks) if peaks else None
 
 
-# --- measuring ----------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What was played. detector: its file's name, and the first 12 digits of its SHA-256."""
+
+    name: str
+    width: int
+    height: int
+    frames: int
+    detector: str
+
+    def __str__(self) -> str:
+        size = f"{self.width}x{self.height}"
+        return f"{self.name}, {size}, the first {self.frames}; detector {self.detector}"
 
 
-def take_turns(turns: Sequence[Turn], rounds: Iterable[object]) -> list[np.ndarray]:
-    """Seconds of every call of each turn, which runs once a round; the first round is warm-up."""
-    taken: list[list[np.ndarray]] = [[] for _ in turns]
-    for number, _ in enumerate(rounds):
-        for turn, seconds in zip(turns, taken):
-            measured = turn()
-            if number:
-                seconds.append(measured)
-    return [np.concatenate(seconds) for seconds in taken]
+@dataclass(frozen=True, eq=False)
+class Results:
+    """All figures of one run. before, after: how the machine was doing. method: as METHOD.
 
-
-def time_calls(call: Callable[[T], object], arguments: Sequence[T]) -> np.ndarray:
-    """Seconds of a call with each argument, float64 [len(arguments)].
-
-    One more call comes first, untimed: whoever had the turn before has filled the caches.
+    following: None where the clip is no video, or shows no face.
     """
-    call(arguments[0])
-    return time_each(arguments, call)
 
-
-def time_each(items: Iterable[T], call: Callable[[T], object]) -> np.ndarray:
-    """Seconds to get each item and to call with it, float64 [items]."""
-    seconds = []
-    last = perf_counter()
-    for item in items:
-        call(item)
-        now = perf_counter()
-        seconds.append(now - last)
-        last = now
-    return np.array(seconds)
+    machine: dict[str, str | int]
+    before: Condition
+    after: Condition
+    method: dict[str, float]
+    clip: Clip | None
+    rows: tuple[Row, ...]
+    following: Departure | None
 
 
 # --- what is measured ---------------------------------------------------------------------------
@@ -185,60 +222,214 @@ def open_models(paths: Iterable[Path], threads: int) -> tuple[list[EmotionModel]
     return models, notes
 
 
-def face_latency(models: Sequence[EmotionModel]) -> list[Latency]:
-    """Of each model for one face at a time."""
+def measure(
+    models: Sequence[EmotionModel],
+    accuracies: Sequence[Accuracy | None],
+    detector: FaceDetector | None,
+    clip: str,
+) -> list[Row]:
+    """One row for each model. accuracies: theirs. detector: None leaves frames out."""
+    starts = fresh_starts(models)
+    faces, batches = face_latency(models), face_latency(models, BATCH)
+    frames: Sequence[Frames | None] = [None] * len(models)
+    if detector:
+        frames = frame_costs([Pipeline(model, detector) for model in models], clip)
+    paths = {model.path for model in models}
+    alike = len({path.name for path in paths}) < len(paths)
+    rows = []
+    for i, model in enumerate(models):
+        data = model.path.read_bytes()
+        rows.append(
+            Row(
+                file=str(model.path) if alike else model.path.name,
+                sha256=short_digest(data),
+                size=len(data),
+                card=model.card,
+                engine=model.engine,
+                threads=model.threads,
+                accuracy=accuracies[i],
+                starts=starts[i],
+                face=faces[i],
+                batch=batches[i],
+                frames=frames[i],
+            )
+        )
+    return rows
+
+
+def short_digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+# --- accuracy -----------------------------------------------------------------------------------
+
+
+def measured_accuracies(models: Sequence[EmotionModel], part: Dataset) -> list[Accuracy]:
+    """Of each model on all pictures of one split; threads change nothing and are asked once.
+
+    Raises EdgemoodError where a picture's class is none of a model's labels.
+    """
+    truths = [
+        match_labels(Candidate(model.path.name, model.labels, model.predict), part)
+        for model in models
+    ]
+    images = part.images()
+    known: dict[tuple[Path, str], Accuracy] = {}
+    for model, truth in track(list(zip(models, truths)), "measuring accuracy"):
+        key = model.path, model.engine
+        if key not in known:
+            batches = (slice(start, start + 256) for start in range(0, len(images), 256))
+            right = sum(
+                int((model.predict(images[batch]).argmax(axis=1) == truth[batch]).sum())
+                for batch in batches
+            )
+            split = str(part.splits[0])
+            known[key] = Accuracy(split, right / len(images), right, len(images))
+    return [known[model.path, model.engine] for model in models]
+
+
+def accuracy_by_card(card: Card) -> Accuracy | None:
+    """Of the split that models are judged on, as `Dataset.split` picks it."""
+    split = next((name for name in (*JUDGED, *card.accuracy) if name in card.accuracy), None)
+    return None if split is None else Accuracy(split, card.accuracy[split])
+
+
+# --- starts and faces ---------------------------------------------------------------------------
+
+
+def fresh_starts(models: Sequence[EmotionModel]) -> list[tuple[Start, ...]]:
+    """STARTS of each model, taking turns; the files' bytes are in the system's cache already.
+
+    Fewer where START_SECONDS have passed after a turn.
+    """
+    made: list[tuple[Start, ...]] = []
+    end = perf_counter() + START_SECONDS
+    for _ in track(range(STARTS), "starting models afresh"):
+        made.append(tuple(fresh_start(model) for model in models))
+        if perf_counter() > end:
+            break
+    return list(zip(*made))
+
+
+def face_latency(models: Sequence[EmotionModel], faces: int = 1) -> list[Samples]:
+    """Of each model for so many faces in one call."""
     crops = demo_crops()
-    faces = [crops[i % len(crops)][None] for i in range(FACE_CALLS)]
-    turns = [lambda model=model: time_calls(model.predict, faces) for model in models]
-    rounds = track(range(FACE_ROUNDS), "timing faces")
-    return [Latency.of(seconds) for seconds in take_turns(turns, rounds)]
+    calls, seconds = (FACE_CALLS, FACE_SECONDS) if faces == 1 else (BATCH_CALLS, BATCH_SECONDS)
+    batches = [crops[np.arange(i, i + faces) % len(crops)] for i in range(calls)]
+
+    def call(model: EmotionModel) -> np.ndarray:
+        cv2.setNumThreads(model.threads)
+        return time_calls(model.predict, batches)
+
+    rounds = track(iter(range(MOST)), f"timing {'faces' if faces == 1 else f'batches of {faces}'}")
+    turns = [partial(call, model) for model in models]
+    return [Samples.of(taken) for taken in take_turns(turns, rounds, narrow_within(seconds))]
 
 
-def frame_costs(models: Sequence[EmotionModel], detector: FaceDetector, clip: str) -> list[Frames]:
-    """Of each model behind a detector, from the clip to its readings.
+# --- frames -------------------------------------------------------------------------------------
+
+
+def frame_costs(pipelines: Sequence[Pipeline], clip: str) -> list[Frames]:
+    """Of each pipeline, from the clip to readings drawn on its frames; sets the pipelines' clocks.
 
     Raises EdgemoodError where the clip can't be opened, or is a camera, which sets the pace itself.
     """
-
-    def play(pipeline: Pipeline, timings: list[Timings]) -> np.ndarray:
-        def read(frame: Frame) -> None:
-            pipeline(frame.image, frame.time)
-            timings.append(pipeline.timings)
-
-        with open_source(clip) as source:
-            if source.is_live:
-                raise EdgemoodError(
-                    f"{source.name} is a camera, which sets the pace itself: a video file, a "
-                    "folder of pictures or demo was wanted."
-                )
-            pipeline.forget()
-            frames = islice(iter(source), CLIP_FRAMES)
-            return time_each(frames, read)
-
-    turns: list[Turn] = []
-    timings: list[list[Timings]] = []
-    for model in models:
-        pipeline, parts = Pipeline(model, detector), list[Timings]()
-        pipeline.clock = thread_time
-        turns.append(partial(play, pipeline, parts))
-        timings.append(parts)
-    rounds = track(range(CLIP_ROUNDS), "timing frames")
+    players = [Player(pipeline, clip) for pipeline in pipelines]
+    rounds = track(iter(range(MOST)), "timing frames")
+    taken = take_turns([player.play for player in players], rounds, narrow_within(CLIP_SECONDS))
+    # The players' first round is warm-up too.
     return [
-        # As of the seconds, the first round is not in it.
-        Frames.of(seconds, parts[-len(seconds) :])
-        for seconds, parts in zip(take_turns(turns, rounds), timings)
+        Frames(
+            Samples.of(seconds),
+            Samples.of(np.stack(player.pipelines[1:])),
+            np.round(np.stack(player.stages[1:]) * 1000, 4),
+        )
+        for player, seconds in zip(players, taken)
     ]
+
+
+class Player:
+    """Plays a clip through a pipeline, round by round.
+
+    pipelines: seconds of CPU time of each frame in the pipeline, [frames] a round. stages: seconds
+    of CPU time a frame in each of STAGES, [7] a round.
+    """
+
+    def __init__(self, pipeline: Pipeline, clip: str) -> None:
+        self._pipeline, self._clip = pipeline, clip
+        pipeline.clock = thread_time
+        self.pipelines: list[np.ndarray] = []
+        self.stages: list[np.ndarray] = []
+
+    def play(self) -> np.ndarray:
+        """Seconds from asking for each frame to its drawn readings, float64 [frames]."""
+        cv2.setNumThreads(self._pipeline.model.threads)
+        self._pipeline.forget()
+        seconds, costs = [], []
+        with open_clip(self._clip) as source:
+            frames = enumerate(islice(source, CLIP_FRAMES))
+            started, last = process_time(), perf_counter()
+            for number, frame in frames:
+                unlike_the_last(frame.image, number)
+                readings = self._pipeline(frame.image, frame.time)
+                spent = self._pipeline.timings
+                before = thread_time()
+                annotate(frame.image, readings, source.fps)
+                drawing = thread_time() - before
+                now = perf_counter()
+                seconds.append(now - last)
+                last = now
+                costs.append(
+                    (spent.detect, spent.track, spent.crop, spent.classify, spent.read, drawing)
+                )
+            total = process_time() - started
+        parts = np.array(costs)
+        self.pipelines.append(parts[:, :-1].sum(axis=1))
+        means = parts.mean(axis=0)
+        self.stages.append(np.append(total / len(parts) - means.sum(), means))
+        return np.array(seconds)
+
+
+def open_clip(clip: str) -> Source:
+    """A video, pictures or the demo; raises EdgemoodError for anything else, as a camera is."""
+    source = open_source(clip)
+    if source.is_live:
+        source.close()
+        raise EdgemoodError(
+            f"{source.name} is a camera, which sets the pace itself: a video file, a folder of "
+            "pictures or demo was wanted."
+        )
+    return source
+
+
+def describe(clip: str, detector: FaceDetector) -> Clip:
+    """Without the folders it lies in; raises as `open_clip` does."""
+    with open_clip(clip) as source:
+        width, height = source.size
+        frames = min(CLIP_FRAMES, source.count or CLIP_FRAMES)
+    network = f"{detector.path.name} {short_digest(detector.path.read_bytes())}"
+    return Clip(Path(clip).name, width, height, frames, network)
+
+
+def unlike_the_last(image: np.ndarray, number: int) -> None:
+    """Change a pixel of a frame, so that it doesn't equal the last one, which would cost nothing.
+
+    A camera's frames never do; those of a clip that stands still may.
+    """
+    image[0, 0] = number % 256
 
 
 # --- where it is measured -----------------------------------------------------------------------
 
 
 def machine() -> dict[str, str | int]:
-    """What a timing depends on besides the program: processor, cores, system, versions."""
-    found: dict[str, str | int] = {
-        "cpu": processor(),
-        "cores": cores(),
+    """What a timing depends on besides the program: processor, cores, memory, system, versions."""
+    found: dict[str, str | int] = {"cpu": processor(), "cores": cores()}
+    if (held := memory()) is not None:
+        found["memory"] = held
+    found |= {
         "system": system(),
+        "edgemood": edgemood.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "opencv": cv2.__version__,

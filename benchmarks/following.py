@@ -8,28 +8,31 @@ from time import thread_time
 
 import numpy as np
 
+from edgemood.benchmarks.timing import Samples
 from edgemood.errors import EdgemoodError
 from edgemood.runtime import FaceDetector, open_source
 from edgemood.runtime.following import Every, Follower
 from edgemood.runtime.tracking import iou
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Departure:
     """Followed boxes against detected ones.
 
-    p50, p5, p1: percentiles, over all faces detected, of the IoU with the nearest followed box, 0
-    where there is none. extra: followed boxes with no detected one near, a frame. tracks: numbers
-    given. detecting, following: milliseconds of the calling thread's CPU time a frame, mean.
+    overlaps: of every face detected, the IoU with the nearest followed box, 0 where there is none,
+    float64 [faces]. extra: followed boxes with no detected one near, a frame. tracks: numbers
+    given. detecting, following: the calling thread's CPU time for each frame, in one round.
     """
 
-    p50: float
-    p5: float
-    p1: float
+    overlaps: np.ndarray
     extra: float
     tracks: int
-    detecting: float
-    following: float
+    detecting: Samples
+    following: Samples
+
+    def percentile(self, share: float) -> float:
+        """Of the overlaps; share: 0 to 100."""
+        return float(np.percentile(self.overlaps, share))
 
 
 def departure(
@@ -39,11 +42,11 @@ def departure(
 
     Raises EdgemoodError where the clip can't be opened, or its frames have no times.
     """
-    follow = Follower(detector, detector.sides[:1], every)
+    follow = Follower(detector, detector.sides, every)
     overlaps: list[float] = []
     numbers: set[int] = set()
     extra = count = 0
-    costs = np.zeros(2)
+    costs: list[tuple[float, float]] = []
     with open_source(clip) as source:
         if source.is_live or source.is_pictures:
             raise EdgemoodError(f"{source.name} is no video, one was wanted to follow faces in.")
@@ -52,7 +55,7 @@ def departure(
             faces = detector(frame.image)
             middle = thread_time()
             tracks = follow(frame.image, frame.time)
-            costs += middle - start, thread_time() - middle
+            costs.append((middle - start, thread_time() - middle))
             boxes = [track.face.box for track in tracks]
             overlaps += [max((iou(face.box, box) for box in boxes), default=0) for face in faces]
             extra += sum(all(iou(face.box, box) < 0.3 for face in faces) for box in boxes)
@@ -60,6 +63,5 @@ def departure(
             count += 1
     if not overlaps:
         return None
-    p50, p5, p1 = np.percentile(overlaps, (50, 5, 1)).tolist()
-    costs *= 1000 / count
-    return Departure(p50, p5, p1, extra / count, len(numbers), *costs.tolist())
+    detecting, following = map(Samples.of, np.array(costs).T)
+    return Departure(np.round(overlaps, 4), extra / count, len(numbers), detecting, following)

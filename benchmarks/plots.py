@@ -1,4 +1,4 @@
-"""Figures of a classifier's judgement -> matplotlib figures, and figures -> PNG files.
+"""Figures of a classifier's judgement and speed -> matplotlib figures; and those -> PNG files.
 
 Nothing here uses pyplot, so no window system or global state is touched. Shares run from 0 to 1
 and are drawn in percent.
@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.transforms import Bbox
 
 from edgemood.files import replace_file
 from edgemood.metrics import Reliability, RiskCoverage
@@ -25,6 +29,12 @@ NOTHING: Interval = (np.nan, np.nan, np.nan)
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = "osD^vPX"
 GRAY = "#777777"
+# Directions from a point to its name, the best first; the line to it; marks of percentiles.
+AROUND = (
+    (1, 0.4), (1, -0.4), (-1, 0.4), (-1, -0.4), (0.2, 1), (0.2, -1), (-0.2, 1), (-0.2, -1)
+)  # fmt: skip
+LEADER = {"arrowstyle": "-", "color": GRAY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
+MARKS = ((50, "o", "#000000"), (95, "^", COLOURS[1]), (99, "D", COLOURS[3]))
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -174,6 +184,169 @@ def robustness(models: Mapping[str, Mapping[str, Interval]]) -> Figure:
     axes.set_axisbelow(True)
     _legend_above(axes, models)
     return figure
+
+
+# --- speed --------------------------------------------------------------------------------------
+
+
+class Point(NamedTuple):
+    """A model in an engine. accuracy: 0..1."""
+
+    name: str
+    engine: str
+    milliseconds: float
+    accuracy: float
+
+
+def pareto(points: Sequence[Point]) -> Figure:
+    """Accuracy over milliseconds a face, with the line of those that none beats in both.
+
+    Shape and colour tell engines; each point has its name beside it.
+    """
+    figure = Figure(figsize=(7.6, 4.8), layout="constrained")
+    axes = figure.subplots()
+    best = pareto_front(points)
+    axes.plot(
+        [point.milliseconds for point in best], [point.accuracy for point in best],
+        color=GRAY, linewidth=1.2, linestyle="--", drawstyle="steps-post", zorder=1,
+        label="nothing here is faster and as accurate",
+    )  # fmt: skip
+    engines = list(dict.fromkeys(point.engine for point in points))
+    for engine, colour, marker in zip(engines, _cycle(COLOURS), _cycle(MARKERS)):
+        own = [point for point in points if point.engine == engine]
+        axes.scatter(
+            [point.milliseconds for point in own], [point.accuracy for point in own],
+            color=colour, marker=marker, s=45, label=engine, zorder=3,
+        )  # fmt: skip
+    axes.set(
+        xscale="log", xlabel="milliseconds for one face, median (logarithmic)", ylabel="accuracy"
+    )
+    axes.margins(x=0.22, y=0.22)
+    _plain_ticks(axes)
+    _percent(axes)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    axes.grid(alpha=0.25)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=9,
+        handletextpad=0.4, columnspacing=1.2,
+    )  # fmt: skip
+    _name_points(figure, axes, points)
+    return figure
+
+
+def pareto_front(points: Sequence[Point]) -> list[Point]:
+    """Those that no other beats in speed and accuracy, the fastest first."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda each: (each.milliseconds, -each.accuracy)):
+        if not front or point.accuracy > front[-1].accuracy:
+            front.append(point)
+    return front
+
+
+def _name_points(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
+    """Write each point's name where it covers nothing, and is nearest to its own point.
+
+    Of such places the first of those `AROUND` it. Where there is none, further away, with a line
+    to its point; and where there is none either, the name is left out.
+    """
+    figure.draw_without_rendering()  # settles where everything is
+    figure.set_layout_engine("none")
+    dots = axes.transData.transform([(p.milliseconds, p.accuracy) for p in points])
+    inside = axes.get_window_extent().padded(-2)
+    taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in dots]
+    for i, point in enumerate(points):
+        for reach, (x, y) in product((9, 20, 34, 50, 68), AROUND):
+            text = axes.annotate(
+                point.name, (point.milliseconds, point.accuracy), (x * reach, y * reach),
+                textcoords="offset points", fontsize=8, zorder=2,
+                ha="left" if x > 0 else "right", va="bottom" if y > 0 else "top",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                arrowprops=LEADER if reach > 9 else None,
+            )  # fmt: skip
+            text.get_window_extent()  # puts it in its place, and is that of the line too
+            place = Text.get_window_extent(text)
+            gaps = np.maximum(0, np.maximum(place.min - dots, dots - place.max))
+            is_free = not any(place.overlaps(other) for other in taken)
+            is_own = reach > 9 or np.hypot(*gaps.T).argmin() == i
+            if is_free and is_own and inside.contains(*place.min) and inside.contains(*place.max):
+                taken.append(place)
+                break
+            text.remove()
+
+
+def stages(models: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Milliseconds of CPU time a frame: a bar for each model, its stages one after the other.
+
+    models: model -> stage -> milliseconds, the same stages in the same order for each.
+    """
+    figure = Figure(figsize=(7.6, 1.3 + 0.42 * len(models)), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(models))
+    ends = np.zeros(len(models))
+    for stage, colour in zip(next(iter(models.values())), _cycle(COLOURS)):
+        widths = np.array([max(0.0, parts[stage]) for parts in models.values()])
+        axes.barh(
+            places, widths, 0.62, ends, color=colour, label=stage, edgecolor="white", linewidth=0.6
+        )
+        ends += widths
+    for place, end in zip(places, ends):
+        axes.text(end + ends.max() * 0.01, place, f"{end:.2f}", va="center", fontsize=8)
+    axes.set_yticks(places, list(models), fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel="milliseconds of CPU time a frame, mean", xlim=(0, ends.max() * 1.09))
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.xaxis.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=7, frameon=False, fontsize=9,
+        handlelength=1, handletextpad=0.4, columnspacing=1.0,
+    )  # fmt: skip
+    return figure
+
+
+def latencies(models: Mapping[str, np.ndarray]) -> Figure:
+    """How the times of single calls are spread: a histogram for each model, on one axis.
+
+    models: model -> milliseconds of its calls, in any shape. Marked are p50, p95 and p99.
+    """
+    figure = Figure(figsize=(7.6, 1.2 + 0.5 * len(models)), layout="constrained")
+    axes = figure.subplots()
+    shown = [np.percentile(times, (0, 99.5)) for times in models.values()]
+    low, high = min(ends[0] for ends in shown) / 1.1, max(ends[1] for ends in shown) * 1.1
+    bins = np.geomspace(low, high, 181)
+    middles = np.sqrt(bins[1:] * bins[:-1])
+    for place, times in enumerate(models.values()):
+        share = np.histogram(times, bins)[0]
+        height = 0.82 * share / max(1, share.max())
+        axes.fill_between(
+            middles, place, place - height, step="mid", color=COLOURS[4], linewidth=0, zorder=2
+        )
+        axes.axhline(place, color=GRAY, linewidth=0.5, zorder=1)
+        for percentile, marker, colour in MARKS:
+            axes.plot(
+                np.percentile(times, percentile), place, marker, color=colour, markersize=5,
+                zorder=3, clip_on=False, label=f"p{percentile}" if not place else None,
+            )  # fmt: skip
+    axes.set_yticks(range(len(models)), list(models), fontsize=8, va="bottom")
+    axes.set(
+        xscale="log", xlim=(low, high), ylim=(len(models) - 0.85, -1),
+        xlabel="milliseconds for one face (logarithmic); height: share of the calls",
+    )  # fmt: skip
+    _plain_ticks(axes)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.xaxis.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def _plain_ticks(axes: Axes) -> None:
+    """Numbers such as 0.2, 1 and 5 on a logarithmic x axis, instead of powers of ten."""
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _reach(values: np.ndarray) -> np.ndarray:

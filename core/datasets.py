@@ -556,18 +556,25 @@ def _from_files(path: Path, files: list[str], load: Callable[[str], bytes]) -> D
         )
     names = np.array([name for _, _, name in found])
 
+    def decoded(name: str) -> np.ndarray | None:
+        try:
+            data = np.frombuffer(load(name), np.uint8)
+            return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+        except (OSError, zipfile.BadZipFile, cv2.error):
+            return None
+
     def pictures(rows: np.ndarray) -> Iterator[np.ndarray]:
         for name in names[rows]:
-            try:
-                data = np.frombuffer(load(name), np.uint8)
-                decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-            except (OSError, zipfile.BadZipFile, cv2.error):
-                decoded = None
-            if decoded is None:
+            picture = decoded(name)
+            if picture is None:
+                # Whoever mends one wants to know of the others, too.
+                others = [str(n) for n in names if n != name and decoded(n) is None]
                 raise EdgemoodError(
-                    f"{path}: {name} cannot be decoded as a picture. Mend the file or remove it."
+                    f"{path}: {name} cannot be decoded as a picture"
+                    + (f", nor can {_few(others)}" if others else "")
+                    + ". Mend or remove what is damaged."
                 )
-            yield decoded
+            yield picture
 
     return Dataset(
         path=path,
@@ -578,3 +585,8 @@ def _from_files(path: Path, files: list[str], load: Callable[[str], bytes]) -> D
         rows=np.arange(len(found)),
         _pictures=pictures,
     )
+
+
+def _few(names: list[str], most: int = 20) -> str:
+    """These names, or the first of them."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

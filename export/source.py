@@ -97,20 +97,7 @@ def _load(path: Path, classes: int) -> keras.Model:
             f"{path} is not there: a finished training run was wanted. Finish it with: "
             f"edgemood train --resume {path.parent}"
         )
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises whatever the damaged part of the file leads to
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise EdgemoodError(
-            f"{path} cannot be loaded as a Keras network: {reason[0]}. Train again."
-        ) from error
-    wanted = (None, SIZE, SIZE, 1), (None, classes)
-    found = model.input_shape, model.output_shape
-    if found != wanted:
-        raise EdgemoodError(
-            f"{path} maps {found[0]} to {found[1]}, {wanted[0]} to {wanted[1]} (one probability "
-            "for each class) was wanted. Export a network that `edgemood train` wrote."
-        )
+    model = load_network(path, classes)
     total = float(np.sum(model(np.zeros((1, SIZE, SIZE, 1), np.float32), training=False)))
     if not abs(total - 1) < 0.01:
         raise EdgemoodError(
@@ -120,13 +107,38 @@ def _load(path: Path, classes: int) -> keras.Model:
     return model
 
 
+def load_network(path: Path, classes: int) -> keras.Model:
+    """A Keras file; EdgemoodError where it cannot be loaded or has other shapes than a face's."""
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever the damaged part of the file leads to
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise EdgemoodError(
+            f"{path} cannot be loaded as a Keras network: {reason[0]}. Train or save it again."
+        ) from error
+    wanted = (None, SIZE, SIZE, 1), (None, classes)
+    # A network that is a class of its own has no shapes before it is called.
+    found = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    if found != wanted:
+        raise EdgemoodError(
+            f"{path} maps {found[0]} to {found[1]}, {wanted[0]} to {wanted[1]} (one number for "
+            "each class) was wanted. Export another network, or name as many labels as it has."
+        )
+    return model
+
+
 def multiply_accumulates(layers: Sequence[keras.layers.Layer]) -> int:
-    """Multiplications with a weight that one picture costs.
+    """Multiplications with a weight that one picture costs, also in networks within a network.
 
     A kernel, of a convolution or a dense layer, is applied whole at each place of the output.
     """
     return sum(
-        math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+        multiply_accumulates(layer.layers)
+        if isinstance(layer, keras.Model)
+        else sum(
+            math.prod(weight.shape) * math.prod(layer.output.shape[1:-1])
+            for weight in layer.weights
+            if weight.name.endswith("kernel")
+        )
         for layer in layers
-        if hasattr(layer, "kernel")
     )

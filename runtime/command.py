@@ -140,10 +140,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an .onnx face detector (default: EDGEMOOD_DETECTOR, the shipped one, or YuNet)",
     )
     parser.add_argument(
+        "--detector-engine",
+        metavar="NAME",
+        default="opencv",
+        help="what runs the face detector: opencv (default) or onnxruntime",
+    )
+    parser.add_argument(
         "--detect-every",
         metavar="N",
         type=_every,
-        default="auto",
         help="look for faces in every n-th frame and follow them in between (default: auto, as "
         "seldom as still notices a new face within 0.3 s)",
     )
@@ -172,8 +177,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads",
         metavar="N",
         type=_number_of("threads"),
-        default=1,
         help=f"threads for the networks (default: 1; of a live source at most {LIVE_THREADS})",
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="FILE",
+        help="model, engine, detector, threads and looks as `edgemood bench --target` planned them "
+        "for this machine; what is named here goes before",
     )
 
 
@@ -231,15 +241,16 @@ def main(args: argparse.Namespace) -> int:
     from edgemood.files import make_folder
     from edgemood.runtime.blur import Blur
     from edgemood.runtime.engines import EmotionModel
-    from edgemood.runtime.faces import SIDES, STILL_SIDES, FaceDetector
+    from edgemood.runtime.faces import STILL_SIDES, FaceDetector
     from edgemood.runtime.pipeline import Pipeline, default_model
+    from edgemood.runtime.profile import Profile, read_profile
     from edgemood.runtime.sinks import CsvRows, JsonLines, Window, no_display, save_sink
     from edgemood.runtime.timeline import Timeline
 
-    if args.raw and (args.calibrate or args.neutral):
+    if args.raw and (args.calibrate or args.neutral or args.save_neutral):
         raise EdgemoodError(
             "--raw shows what the model says, and a resting face shifts it: leave out --raw, or "
-            "--calibrate and --neutral."
+            "--calibrate, --neutral and --save-neutral."
         )
     if (args.allow_host or args.certfile or args.keyfile) and not args.serve:
         raise EdgemoodError(
@@ -256,21 +267,34 @@ def main(args: argparse.Namespace) -> int:
             f"{args.jsonl} cannot hold both lines of JSON and rows of CSV: name another file with "
             "--csv."
         )
+    profile = read_profile(args.profile) if args.profile else Profile()
     tally = Tally()
     save: str | None = args.save
     try:
         with Stop() as stop, ExitStack() as stack:
             source, stands_in = _source(args)
             stack.enter_context(source)
-            threads = min(args.threads, LIVE_THREADS) if source.is_live else args.threads
+            for option in ("timeline", "calibrate", "save_neutral"):
+                if source.is_pictures and getattr(args, option):
+                    raise EdgemoodError(
+                        f"{source.name} is of pictures, which have no time: "
+                        f"--{option.replace('_', '-')} wants a camera or a video. Leave it out."
+                    )
+            # A profile's number was measured, and stands.
+            threads = args.threads or profile.threads
+            if args.threads and source.is_live:
+                threads = min(threads, LIVE_THREADS)
             cv2.setNumThreads(threads)
-            model = EmotionModel(args.model or default_model(), args.engine, threads)
-            sides = STILL_SIDES if source.is_pictures else SIDES
-            every = 1 if source.is_pictures else args.detect_every
+            engine = args.engine or (None if args.model else profile.engine)
+            model = EmotionModel(args.model or profile.model or default_model(), engine, threads)
+            sides = STILL_SIDES if source.is_pictures else profile.sides
+            every = 1 if source.is_pictures else args.detect_every or profile.detect_every
             pipeline = stack.enter_context(
                 Pipeline(
                     model,
-                    FaceDetector(args.detector, sides),
+                    FaceDetector(
+                        args.detector or profile.detector, sides, args.detector_engine, threads
+                    ),
                     detect_every=every,
                     raw=args.raw,
                     neutral=args.neutral,
@@ -294,12 +318,12 @@ def main(args: argparse.Namespace) -> int:
                 rows = CsvRows(args.csv, model.labels, source, args.append)
                 sinks.append(stack.enter_context(rows))
             if args.timeline:
-                if source.is_pictures:
-                    raise EdgemoodError(
-                        f"{source.name} is of pictures, which have no time: --timeline wants a "
-                        "camera or a video. Leave it out."
-                    )
                 sinks.append(stack.enter_context(Timeline(args.timeline)))
+            if args.save_neutral and headless and not args.calibrate:
+                raise EdgemoodError(
+                    "--save-neutral goes with --calibrate, or with key c in a window: add "
+                    "--calibrate SECONDS, or leave it out."
+                )
             rest = RestingFace(pipeline, args.save_neutral)
             if args.calibrate:
                 rest.take(args.calibrate)
@@ -317,7 +341,7 @@ def main(args: argparse.Namespace) -> int:
             # The window comes last: while it is paused, the others have what it shows.
             if not headless:
                 keys: Keys = {}
-                if "neutral" in model.labels and not args.raw:
+                if "neutral" in model.labels and not args.raw and not source.is_pictures:
                     keys = {"c": ("take the face for one at rest, for 3 s", rest.take)}
                 window = Window(source, lambda: stop.signal is not None, keys)
                 sinks.append(stack.enter_context(window))
@@ -432,6 +456,11 @@ class RestingFace:
     SECONDS = 3.0  # for a key: long enough to average over a blink
 
     def __init__(self, pipeline: Pipeline, path: str | None) -> None:
+        if path and not os.access(Path(path).absolute().parent, os.W_OK):
+            raise EdgemoodError(
+                f"{path} cannot be written: {Path(path).absolute().parent} is no folder that can. "
+                "Name another place with --save-neutral."
+            )
         self._pipeline, self._path = pipeline, path
         self.is_wanted = False  # it was asked for, and not seen for long enough yet
 

@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import signal
 import struct
 import subprocess
@@ -32,7 +31,16 @@ from typing import TYPE_CHECKING, Literal
 
 from edgemood import __version__
 from edgemood.errors import EdgemoodError
-from edgemood.machine import cores, processor, system
+from edgemood.machine import (
+    THROTTLES,
+    cores,
+    governor,
+    processor,
+    system,
+    temperatures,
+    throttled,
+    throttles,
+)
 
 if TYPE_CHECKING:
     from edgemood.modelfile import ModelFile
@@ -301,40 +309,30 @@ def hardware(root: Path = Path("/")) -> Iterator[Check]:
     is_slow = bool(has) and not {"avx2", "asimd"} & has
     remedy = "It works, slowly: ask a camera for small pictures, --width 320 --height 240."
     yield Check("processor", "note" if is_slow else "ok", found, remedy if is_slow else "")
-    clock = root / "sys/devices/system/cpu/cpu0/cpufreq"
-    governor, driver = _text(clock / "scaling_governor"), _text(clock / "scaling_driver")
-    if governor:
+    chosen = governor(root)
+    if chosen:
+        driver = _text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver")
         # Where the processor itself picks its clock, "powersave" does not mean the lowest one.
-        lowest = governor == "powersave" and not driver.startswith(
-            ("intel_pstate", "amd-pstate-epp")
-        )
+        lowest = chosen == "powersave" and not driver.startswith(("intel_pstate", "amd-pstate-epp"))
         remedy = (
             "It holds the clock at its lowest: echo ondemand | sudo tee "
             "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
         )
-        yield Check("clock", "note" if lowest else "ok", governor, remedy if lowest else "")
-    zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
-    degrees = [int(text) / 1000 for zone in zones if (text := _text(zone / "temp")).isdecimal()]
+        yield Check("clock", "note" if lowest else "ok", chosen, remedy if lowest else "")
+    degrees = temperatures(root)
     if degrees:
         is_hot = max(degrees) >= HOT
         remedy = "It slows down to cool off: give it a heat sink, a fan, or room for air."
         found = f"{max(degrees):.0f} °C, the hottest of {len(degrees)} sensors"
         yield Check("temperature", "note" if is_hot else "ok", found, remedy if is_hot else "")
-    vcgencmd = shutil.which("vcgencmd")
-    if vcgencmd:
-        said = _answer([vcgencmd, "get_throttled"])
-        with suppress(ValueError):
-            yield throttling(int(said.partition("=")[2], 16))
+    bits = throttled()
+    if bits is not None:
+        yield throttling(bits)
 
 
 def throttling(bits: int) -> Check:
-    """What `vcgencmd get_throttled` says of a Raspberry Pi's power and heat.
-
-    Bits 0 to 3 are of now, 16 to 19 of the time since it started (its documentation, "vcgencmd").
-    """
-    names = ("under-voltage", "clock capped", "throttled", "soft temperature limit")
-    now = [name for bit, name in enumerate(names) if bits >> bit & 1]
-    past = [name for bit, name in enumerate(names, 16) if bits >> bit & 1]
+    """What `vcgencmd get_throttled` says of a Raspberry Pi's power and heat."""
+    now, past = throttles(bits)
     if not now and not past:
         return Check("power", "ok", "enough, since it was started")
     found = "; ".join(
@@ -343,7 +341,7 @@ def throttling(bits: int) -> Check:
     remedies = []
     if "under-voltage" in now + past:
         remedies.append("Use the Raspberry Pi's own power supply and a short cable.")
-    if names[3] in now + past or "under-voltage" not in now + past:
+    if THROTTLES[3] in now + past or "under-voltage" not in now + past:
         remedies.append("Give it a heat sink or a fan.")
     return Check("power", "wrong" if now else "note", found, " ".join(remedies))
 

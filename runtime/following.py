@@ -14,23 +14,25 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from edgemood.runtime.faces import DOUBT, OVERLAP, SCORE
+from edgemood.runtime.faces import DOUBT, OVERLAP
+from edgemood.runtime.noticing import Newcomers
 from edgemood.runtime.tracking import Track, Tracker, centre, iou
 from edgemood.values import Box, Face
 
 Every = int | Literal["auto"]
 
-# Of "auto", in seconds: a face that comes into view is noticed within the first; a frame in which
-# the detector sees no face, or doubts one, gets its second, dearer look no more often than the
-# second; and after a face was lost, each frame is looked at for the third.
+# Of "auto", in seconds: a face that comes into view is noticed within the first; and after a face
+# was lost, each frame is looked at for the second.
 NOTICE = 0.3
-SECOND_LOOK = 1.0
 SEARCH = 0.25
-# A track that a look missed is looked for where it should be, in a region this many times its size.
-# There a lower score will do, as in ByteTrack, where its box fits this well.
+# A face that a look missed or doubts is looked for by itself, in a region this many times its size.
+# A missed one is found with a lower score, as in ByteTrack, where its box fits this well.
 AROUND = 2.0
 FAINT = 0.3
 FITS = 0.5
+# A doubted one is looked at in this many pixels: at 96, a pattern on a shirt in one of the clips
+# is taken for a face with a score of 0.79, at 128 and above not at all.
+SURE_SIDE = 128
 
 # Samples across a face, how far it may move between two frames in face widths, and the least
 # correlation with it that is still taken for the face.
@@ -44,23 +46,26 @@ GRID = 8
 class Follower:
     """Follows the faces from frame to frame.
 
-    detect: a `FaceDetector`, or what is called like one. quick: `sides` for its cheap look.
-    every: detect in every n-th frame, from 1; "auto": as seldom as the constants above allow.
+    detect: a `FaceDetector`, or what is called like one. sides: of its looks; the first is quick,
+    the largest shows small faces. every: detect in every n-th frame, from 1; "auto": as seldom as
+    the constants above allow.
     """
 
     def __init__(
-        self, detect: Callable[..., list[Face]], quick: Sequence[int], every: Every = "auto"
+        self, detect: Callable[..., list[Face]], sides: Sequence[int], every: Every = "auto"
     ) -> None:
         if every != "auto" and every < 1:
             raise ValueError(f"detect in every frame, or in every n-th, but not in every {every}th")
         self._detect = detect
-        self._quick = quick
+        self._quick = sides[0]
         self._every = every
         self._tracker = Tracker()
+        self._newcomers = Newcomers(detect, sides)
         self._view: list[Track] = []
+        self._doubted: list[Box] = []
         self._patches: dict[int, Patch] = {}
-        # Times of the last frame, look and dearer look, and frames since the last look.
-        self._time = self._looked = self._second = -math.inf
+        # Times of the last frame and look, and frames since the last look.
+        self._time = self._looked = -math.inf
         self._frames = 0
 
     def __call__(self, image: np.ndarray, time: float) -> list[Track]:
@@ -71,7 +76,8 @@ class Follower:
         if time < self._time:
             self.forget()
         elif time == self._time:  # pictures have none: each is looked at, in full
-            self._looked = self._second = -math.inf
+            self._looked = -math.inf
+            self._newcomers.forget()
         since, self._time = time - self._time, time
         self._frames += 1
         if self._is_due(since) or not self._follow(image):
@@ -89,8 +95,9 @@ class Follower:
     def forget(self) -> None:
         """The next frame shows another scene: its faces are new ones."""
         self._tracker.forget()
-        self._view = []
-        self._time = self._looked = self._second = -math.inf
+        self._newcomers.forget()
+        self._view, self._doubted = [], []
+        self._time = self._looked = -math.inf
 
     def _is_due(self, since: float) -> bool:
         """Whether this frame, `since` seconds after the last one, has to be looked at."""
@@ -107,13 +114,10 @@ class Follower:
 
     def _look(self, image: np.ndarray) -> None:
         time, before = self._time, self._view
-        whole = self._every != "auto" or time - self._second >= SECOND_LOOK
-        faces = self._detect(image, sides=None if whole else self._quick)
+        faces = self._detect(image) if self._every != "auto" else self._found(image)
         faces.sort(key=_smallness)
-        self._view = self._tracker(faces, time, SCORE if whole else DOUBT)
+        self._view = self._tracker(faces, time)
         self._looked, self._frames = time, 0
-        if whole:
-            self._second = time
         for track in self._tracker.tracks:
             if track in before and track not in self._view:
                 face = self._look_around(image, track)
@@ -124,14 +128,34 @@ class Follower:
         if self._every != 1:
             self._patches = {track.number: Patch(image, track.face) for track in self._view}
 
+    def _found(self, image: np.ndarray) -> list[Face]:
+        """The faces of a quick look at the whole frame, and small new ones."""
+        found = self._believed(image, self._detect(image, sides=(self._quick,)))
+        known = [face.box for face in found] + [track.box(self._time) for track in self._view]
+        return found + self._newcomers(image, self._time, known)
+
+    def _believed(self, image: np.ndarray, faces: Sequence[Face]) -> list[Face]:
+        """Doubted ones as a look at them alone shows them; without those that only this one saw."""
+        believed: list[Face] = []
+        doubted: list[Box] = []
+        for face in faces:
+            if face.score < DOUBT:
+                doubted.append(face.box)
+                alone = self._detect(image, _around(face.box), sides=(SURE_SIDE,))
+                again = [other for other in alone if _is_at(other, [face.box])]
+                tracks = [track.face.box for track in self._tracker.tracks]
+                if not again and not _is_at(face, [*self._doubted, *tracks]):
+                    continue
+                face = max([face, *again], key=lambda face: face.score)
+            believed.append(face)
+        self._doubted = doubted
+        return believed
+
     def _look_around(self, image: np.ndarray, track: Track) -> Face | None:
         """The face of a track that the look has missed, where it should be."""
-        box = track.box(self._time)
-        (x, y), side = centre(box), round(AROUND * max(box[2:]))
-        region = (round(x - side / 2), round(y - side / 2), side, side)
         faces = [
             face
-            for face in self._detect(image, region, least=FAINT)
+            for face in self._detect(image, _around(track.box(self._time)), least=FAINT)
             if track.overlap(face.box, self._time) >= FITS
             and all(iou(face.box, other.face.box) < OVERLAP for other in self._view)
         ]
@@ -155,6 +179,16 @@ class Follower:
 
 def _smallness(face: Face) -> int:
     return -face.box[2] * face.box[3]
+
+
+def _around(box: Box) -> Box:
+    """A square around a face, in which it is found again by itself."""
+    (x, y), side = centre(box), round(AROUND * max(box[2:]))
+    return round(x - side / 2), round(y - side / 2), side, side
+
+
+def _is_at(face: Face, places: Sequence[Box]) -> bool:
+    return any(iou(face.box, place) >= FITS for place in places)
 
 
 class Patch:

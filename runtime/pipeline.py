@@ -81,7 +81,7 @@ class Pipeline:
         self.timings = Timings()  # of the latest frame
         self.clock: Callable[[], float] = perf_counter  # what they are taken with
         self._timed = _Timed(detector)
-        self._follower = Follower(self._timed, detector.sides[:1], detect_every)
+        self._follower = Follower(self._timed, detector.sides, detect_every)
         self._last: Glimpse | None = None
         # Of the last frame: track, face, crop, and the probabilities that the model gave.
         self._said: list[tuple[int, Face, np.ndarray, list[float]]] = []

@@ -1,7 +1,8 @@
-"""For every station's tests: signals that work, generated pictures that a net can learn."""
+"""For every station's tests: signals that work, pictures that a net can learn, the detector."""
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -45,3 +46,12 @@ def pattern_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for i in range(count):
                 cv2.imwrite(str(folder / f"{i}.png"), pattern(kind, rng))
     return root
+
+
+@pytest.fixture(scope="session")
+def detector() -> str:
+    """The path of a real face detector."""
+    path = os.environ.get("EDGEMOOD_DETECTOR")
+    if not path:
+        pytest.skip("EDGEMOOD_DETECTOR names no face detector")
+    return path

@@ -18,6 +18,7 @@ TARGETS = [
     "export",
     "models",
     "bench",
+    "race",
     "soak",
     "data",
     "test",

@@ -21,8 +21,9 @@ from edgemood.cli import WORDS
 
 ROOT = Path(__file__).parents[1]
 STATIONS = ("train", "export", "runtime", "benchmarks", "models")
-# Weights to go on training from, which are of use in a clone only.
-LEFT_OUT = "train/checkpoints/"
+# Of use in a clone only: weights to go on training from, the race against other programs, the check
+# on an emulated Arm processor.
+LEFT_OUT = ("train/checkpoints/", "benchmarks/peers/", "benchmarks/arm/", "benchmarks/results/")
 
 
 def output(*command: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:

@@ -65,8 +65,6 @@ SMALL = Recipe(
         flip=0.5, rotation=12, scale=0.15, shift=4, shear=0.1, light=0.3, erase=0.15, damage=0.25
     ),
 )
-# Once more from what SMALL has learnt, from gentler steps to none, with itself among its teachers.
-POLISHED = replace(SMALL, epochs=30, learning_rate=0.04, warmup=1, coarse=0.0)
 # It has no room for everything: without mixup and erasing it learns the usual faces better.
 NANO = replace(
     SMALL,
@@ -117,7 +115,6 @@ LADDER = {
 
 RECIPES = {
     "small": SMALL,
-    "polished": POLISHED,
     "nano": NANO,
     "teacher": TEACHER,
     "seed": SEED,

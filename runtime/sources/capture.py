@@ -38,7 +38,8 @@ class Capture:
         self._failures = 0  # in a row
         self.broken = 0
         fps = capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if math.isfinite(fps) and 1 <= fps <= 1000 else None
+        # What takes a picture a minute is a video too; beyond that, or 90,000, nobody knew.
+        self.fps = fps if math.isfinite(fps) and 0.01 <= fps <= 1000 else None
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.count = int(count) if math.isfinite(count) and count >= 1 else None
 

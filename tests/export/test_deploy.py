@@ -168,7 +168,7 @@ def of_missing_data(run: Path) -> None:
         (with_damaged_network, "cannot be loaded as a Keras network"),
         (of_an_unfinished_run, "has no 'card'"),
         (with_other_classes, "the network knows disc, columns, rows"),
-        (with_more_classes, "(None, 4) (one probability"),
+        (with_more_classes, "(None, 4) (one number"),
         (of_other_rows, "its rows are in another order"),
         (of_missing_data, "is not there"),
     ],

@@ -1,4 +1,4 @@
-"""A throw-away emotion model, the detector and the clips, where they are at hand."""
+"""A throw-away emotion model, and the clips, where they are at hand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 from edgemood.modelfile import Card, write_model
 
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-DETECTOR = os.environ.get("EDGEMOOD_DETECTOR")
 
 
 def write_tiny_model(path: Path, labels: tuple[str, ...] = LABELS, **card: Any) -> Path:
@@ -54,14 +53,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_model(tmp_path: Path) -> Callable[..., Path]:
     """Writes such a model with a card of one's own: make_model(labels=..., unsure_below=...)."""
     return lambda **card: write_tiny_model(tmp_path / "model.onnx", **card)
-
-
-@pytest.fixture(scope="session")
-def detector() -> str:
-    """The path of a real face detector."""
-    if not DETECTOR:
-        pytest.skip("EDGEMOOD_DETECTOR names no face detector")
-    return DETECTOR
 
 
 @pytest.fixture(scope="session")

@@ -126,9 +126,8 @@ def test_a_face_keeps_its_number_until_the_scene_changes(
     assert tracks == [1] * 40 + [2] * 10
 
 
-def test_a_frame_without_a_time_is_of_now(
-    detector: str, tiny_model: Path, face: np.ndarray
-) -> None:
+def test_a_frame_without_a_time_is_of_now(detector: str, tiny_model: Path) -> None:
+    face = next(iter(open_source("demo"))).image
     with Pipeline(tiny_model, detector) as pipeline:
         (first,) = pipeline(face)
         for i in range(1, 20):

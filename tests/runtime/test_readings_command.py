@@ -105,6 +105,9 @@ def test_the_timeline_of_a_run_is_that_of_its_lines(run: Run, clip: Path, tmp_pa
     [
         (["--raw", "--calibrate", "3"], "leave out --raw"),
         (["--raw", "--neutral", "me.json"], "leave out --raw"),
+        (["--raw", "--save-neutral", "me.json"], "leave out --raw"),
+        (["--save-neutral", "me.json"], "goes with --calibrate"),
+        (["--calibrate", "1", "--save-neutral", "nowhere/me.json"], "cannot be written"),
         (["--neutral", "nobody.json"], "cannot be read"),
         (["--timeline", "out.txt"], "does not end as a picture"),
     ],
@@ -119,14 +122,14 @@ def test_what_does_not_fit_is_refused_in_one_sentence(
     assert error.count("\n") == 1
 
 
-def test_pictures_have_no_timeline(
-    run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("option", ["--timeline=out.png", "--calibrate=1"])
+def test_pictures_have_no_time(
+    run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str], option: str
 ) -> None:
     (frame,) = islice(open_source("demo"), 1)
     cv2.imwrite(str(tmp_path / "face.png"), frame.image)
-    assert run(tmp_path / "face.png", "--timeline", tmp_path / "out.png") == 2
-    assert "which have no time" in capfd.readouterr().err
-    assert not (tmp_path / "out.png").exists()
+    assert run(tmp_path / "face.png", option) == 2
+    assert f"which have no time: {option.partition('=')[0]} wants" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "soon"])

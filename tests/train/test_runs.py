@@ -167,7 +167,7 @@ def test_temperature_undoes_overconfidence() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("big", None, None, 0, None), "no recipe 'big': small, polished, nano, teacher, seed"),
+        (("big", None, None, 0, None), "no recipe 'big': small, nano, teacher, seed"),
         (("nano", "{data}", 0, 0, None), "0 epochs"),
         (("nano", "{data}", None, 0, "{run}"), "holds a run already"),
         (("seed", "{data}", 1, 0, None, ["{run}"]), "'seed' learns from no teacher"),
