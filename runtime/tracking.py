@@ -2,8 +2,9 @@
 
 Tracking by detection, after SORT (Bewley et al. 2016, arXiv:1602.00763): a Kalman filter says where
 each face should be, overlap (IoU) says which of the found ones it is. As in ByteTrack (Zhang et al.
-2022, arXiv:2110.06864), faces that are lost stay in the matching for a while, and faces of low
-score keep a track but begin none. Times are in seconds, so frames may come at any rate.
+2022, arXiv:2110.06864), faces that are lost stay in the matching for a while; that faces of low
+score keep a track but begin none is seen to in `following`. Times are in seconds, so frames may
+come at any rate.
 """
 
 from __future__ import annotations
@@ -39,11 +40,8 @@ class Tracker:
         self.tracks: list[Track] = []
         self._next = 1
 
-    def __call__(self, faces: Sequence[Face], time: float, least: float = 0.0) -> list[Track]:
-        """The tracks of the faces found at this time, which is in seconds and never runs back.
-
-        least: a face with a lower score may continue a track, but not begin one.
-        """
+    def __call__(self, faces: Sequence[Face], time: float) -> list[Track]:
+        """The tracks of the faces found at this time, which is in seconds and never runs back."""
         self.tracks = [track for track in self.tracks if time - track.seen <= MEMORY]
         pairs = [
             (overlap - FADE * (time - track.seen), track, i)
@@ -60,7 +58,7 @@ class Tracker:
                 self.see(track, faces[i], time)
                 found[i] = track
         for i, face in enumerate(faces):
-            if i not in found and face.score >= least:
+            if i not in found:
                 found[i] = Track(self._next, face, time)
                 self.tracks.append(found[i])
                 self._next += 1

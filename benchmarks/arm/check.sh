@@ -5,9 +5,9 @@
 #     sudo benchmarks/arm/check.sh
 #
 # Makes an arm64 Debian in build/arm/ (0.9 GB), installs Edgemood's wheel there and for this machine,
-# lets `edgemood run` read pictures and a clip with every shipped model, compares the readings, and
-# asks the live page for one. It mounts /proc for itself alone, so nothing is left mounted; what was
-# done is not done again, so it may be interrupted; rm -r build/arm starts over.
+# lets every shipped model read pictures and a clip on both, compares the readings, and asks the live
+# page there for one: 9 minutes on two cores. It mounts /proc for itself alone, so nothing is left
+# mounted; what was done is not done again, so it may be interrupted; rm -r build/arm starts over.
 #
 # CLIP=file, PICTURES=folder  instead of the built-in demo and its seven faces
 # SUITE=trixie                Raspberry Pi OS's next Debian, with Python 3.13

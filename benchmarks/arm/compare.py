@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
-
-import numpy as np
 
 from edgemood.console import say, table
 from edgemood.runtime.tracking import iou
@@ -25,19 +23,17 @@ from edgemood.runtime.tracking import iou
 # A line of JSON, and a face in it.
 Line = dict[str, Any]
 
-
-# Least share of faces that both find, least IoU of a face's two boxes, least share of labels that
-# agree. Measured between x86-64 and both emulated cores, with the demo: 1, 0.99 and 0.99. OpenCV
-# scales frames with other roundings on Arm, so boxes differ by a pixel in three frames of four, and
-# probabilities by up to 0.14.
-FOUND, OVERLAP, SAME = 0.99, 0.9, 0.97
-# Largest change of a probability where the boxes are equal. In a picture the crop then is the same,
-# of which a float network must say the same; int8 kernels may round otherwise, see `engines.SAME`.
-# Measured: 0 for both. A clip's frames are drawn, or converted from a video's colours, with other
-# roundings too: measured 0.011 and 0.048.
+# Measured between x86-64 and both emulated cores, with the demo and with real faces. Of the same
+# crop the models say the same: float ones differ by 0.0001, int8 ones, whose kernels may round
+# otherwise, by 0.003. But OpenCV scales frames and crops with other roundings on Arm: boxes differ
+# by a pixel in three frames of four, probabilities by up to 0.14, and labels, up to 6 in a hundred,
+# where two were as likely; by more than TIE, one in 117. No face was lost, the least IoU was 0.99.
+FOUND, OVERLAP, ALIKE = 0.99, 0.9, 0.98
+TIE = 0.1
 DIFFERENCE = {
-    "pictures": {"float32": 0.001, "int8": 0.1},
-    "clip": {"float32": 0.05, "int8": 0.1},
+    "crops": {"float32": 0.001, "int8": 0.02},
+    "pictures": {"float32": 0.2, "int8": 0.2},
+    "clip": {"float32": 0.2, "int8": 0.2},
 }
 
 
@@ -46,17 +42,16 @@ class Apart:
     """What two files say of the same frames.
 
     faces: in the reference. found: share of the faces of either that are in both. overlap: least
-    IoU of a face's two boxes. same: share of labels that agree. equal: share of faces whose boxes
-    are equal. difference: largest change of a probability among these; any_difference: among all.
+    IoU of a face's two boxes. same: share of labels that agree; but_ties: or one that the reference
+    holds for nearly as likely as its own, see `TIE`. difference: largest change of a probability.
     """
 
     faces: int
     found: float
     overlap: float
     same: float
-    equal: float
+    but_ties: float
     difference: float
-    any_difference: float
 
     def breaches(self, difference: float) -> list[str]:
         """What lies outside the bounds, each as the end of a sentence. difference: the bound."""
@@ -65,13 +60,12 @@ class Apart:
             said.append(f"both find {self.found:.1%} of the faces, {FOUND:.0%} was wanted")
         if self.overlap < OVERLAP:
             said.append(f"two boxes overlap by {self.overlap:.2f}, {OVERLAP} was wanted")
-        if self.same < SAME:
-            said.append(f"{self.same:.1%} of the labels agree, {SAME:.0%} was wanted")
-        # Written so that nan, where no box is equal, is a breach.
+        if self.but_ties < ALIKE:
+            said.append(f"{self.but_ties:.1%} of the labels agree or tie, {ALIKE:.0%} was wanted")
+        # Written so that nan, which compares with nothing, is a breach.
         if not self.difference <= difference:
             said.append(
-                f"a probability differs by {self.difference:.4f} where the box is the same, "
-                f"{difference} at most was wanted"
+                f"a probability differs by {self.difference:.4f}, {difference} at most was wanted"
             )
         return said
 
@@ -91,22 +85,20 @@ def compare(reference: Sequence[Line], other: Sequence[Line]) -> Apart:
         pairs += both
     if not pairs:
         raise ValueError("not one face is in both")
-    overlaps = np.array([iou(a["box"], b["box"]) for a, b in pairs])
-    equal = np.array([a["box"] == b["box"] for a, b in pairs], bool)
-    differences = np.array(
-        [
-            max(abs(p - b["probabilities"][label]) for label, p in a["probabilities"].items())
-            for a, b in pairs
-        ]
-    )
     return Apart(
         faces=sum(len(line["faces"]) for line in reference),
         found=len(pairs) / either,
-        overlap=float(overlaps.min()),
-        equal=float(equal.mean()),
-        difference=float(differences[equal].max()) if equal.any() else math.nan,
-        any_difference=float(differences.max()),
-        same=sum(a["emotion"] == b["emotion"] for a, b in pairs) / len(pairs),
+        overlap=min(iou(a["box"], b["box"]) for a, b in pairs),
+        same=fmean(a["emotion"] == b["emotion"] for a, b in pairs),
+        but_ties=fmean(
+            a["probabilities"][a["emotion"]] - a["probabilities"][b["emotion"]] <= TIE
+            for a, b in pairs
+        ),
+        difference=max(
+            abs(probability - b["probabilities"][label])
+            for a, b in pairs
+            for label, probability in a["probabilities"].items()
+        ),
     )
 
 
@@ -146,9 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     f"{apart.found:.1%}",
                     f"{apart.overlap:.2f}",
                     f"{apart.same:.1%}",
-                    f"{apart.equal:.0%}",
+                    f"{apart.but_ties:.1%}",
                     f"{apart.difference:.4f}",
-                    f"{apart.any_difference:.4f}",
                 ]
             )
     except (OSError, ValueError) as error:
@@ -156,8 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     table(
         [
-            *("readings", "faces", "found by both", "least IoU", "same label"),
-            *("same box", "apart there", "anywhere"),
+            *("readings", "faces", "found by both", "least IoU", "same label", "but ties"),
+            "largest difference",
         ],
         rows,
     )

@@ -78,7 +78,7 @@ class Pictures(Source):
                 if self.count == 1 and self._folder is None:
                     raise
                 self._broken.append(path)
-                say(f"{str(error).rpartition('. ')[0]}: it is left out")
+                say(f"edgemood: {str(error).rpartition('. ')[0]}: it is left out")
             else:
                 yield Frame(image, index, 0.0)
                 del image

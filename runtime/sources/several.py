@@ -62,7 +62,7 @@ class Several(Source):
 
     def _fail(self, name: str, error: EdgemoodError) -> None:
         self._failed.append(name)
-        say(str(error))
+        say(f"edgemood: {error}")
 
     def frames(self, tick: float) -> Iterator[Frame | None]:
         count, end = 0, 0.0

@@ -92,8 +92,8 @@ def test_no_face_is_found_and_no_expression_read_afterwards(finder: FaceDetector
         assert finder(after) == []
         x, y, width, height = face.box
         crop = cv2.cvtColor(after[y : y + height, x : x + width], cv2.COLOR_BGR2GRAY)
-        said.append(int(model.predict(cv2.resize(crop, (48, 48))[None])[0].argmax()))
-    assert len(set(said)) <= 2
+        said.append(model.predict(cv2.resize(crop, (48, 48))[None])[0])
+    assert np.ptp(said, axis=0).max() < 0.15, "whatever the expression, it says much the same"
 
 
 def test_a_face_that_is_lost_for_a_moment_stays_covered(finder: FaceDetector) -> None:

@@ -68,6 +68,14 @@ def test_a_video_gives_every_frame_once_in_order_with_its_time(tmp_path: Path, e
     assert levels == pytest.approx([20 * i for i in range(12)], abs=3)
 
 
+@pytest.mark.parametrize("fps", [0.1, 7.3, 240])
+def test_a_video_may_be_as_slow_as_a_time_lapse_or_fast(tmp_path: Path, fps: float) -> None:
+    with open_source(write_video(tmp_path / "clip.avi", 4, fps)) as source:
+        assert source.fps == pytest.approx(fps, rel=1e-3)
+        times = [frame.time for frame in source]
+    assert times == pytest.approx([i / fps for i in range(4)], rel=1e-2)
+
+
 def test_frames_of_a_variable_rate_have_their_own_times(tmp_path: Path) -> None:
     data = bytearray(write_video(tmp_path / "clip.mp4", 12).read_bytes())
     # The table of durations: one entry for all frames becomes three, of as much time altogether.

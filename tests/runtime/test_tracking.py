@@ -119,15 +119,6 @@ def test_a_number_is_never_used_again() -> None:
     assert given == list(range(1, 42))
 
 
-def test_a_faint_face_continues_a_track_but_begins_none() -> None:
-    track = Tracker()
-    assert track([face(100, score=0.5)], 0.0, least=0.6) == []
-    track([face(100)], 0.1, least=0.6)
-    found = track([face(105, score=0.5), face(300, score=0.5)], 0.2, least=0.6)
-    assert [one.number for one in found] == [1]
-    assert [one.number for one in track([face(300)], 0.3, least=0.6)] == [2]
-
-
 def test_two_faces_at_one_place_get_two_numbers() -> None:
     track = Tracker()
     track([face(100)], 0.0)
