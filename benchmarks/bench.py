@@ -24,7 +24,7 @@ import numpy as np
 import onnxruntime
 
 import edgemood
-from edgemood.benchmarks.evaluate import Candidate, match_labels
+from edgemood.benchmarks.evaluate import Candidate, batched, match_labels
 from edgemood.benchmarks.following import Departure
 from edgemood.benchmarks.fresh import Start, fresh_start
 from edgemood.benchmarks.timing import (
@@ -46,6 +46,7 @@ from edgemood.runtime.draw import annotate
 from edgemood.runtime.engines import FORMATS, SAME
 from edgemood.runtime.sources import Source
 from edgemood.runtime.sources.demo import demo_crops
+from edgemood.values import Frame, Reading
 
 # Faces of a batch; calls a round with one face, and with a batch; and the seconds after which
 # rounds end although a median is not known narrowly. At least six rounds of 40 calls are kept, so
@@ -278,11 +279,7 @@ def measured_accuracies(models: Sequence[EmotionModel], part: Dataset) -> list[A
     for model, truth in track(list(zip(models, truths)), "measuring accuracy"):
         key = model.path, model.engine
         if key not in known:
-            batches = (slice(start, start + 256) for start in range(0, len(images), 256))
-            right = sum(
-                int((model.predict(images[batch]).argmax(axis=1) == truth[batch]).sum())
-                for batch in batches
-            )
+            right = int((batched(model.predict)(images).argmax(axis=1) == truth).sum())
             split = str(part.splits[0])
             known[key] = Accuracy(split, right / len(images), right, len(images))
     return [known[model.path, model.engine] for model in models]
@@ -370,12 +367,8 @@ class Player:
             frames = enumerate(islice(source, CLIP_FRAMES))
             started, last = process_time(), perf_counter()
             for number, frame in frames:
-                unlike_the_last(frame.image, number)
-                readings = self._pipeline(frame.image, frame.time)
+                _, drawing = read_and_draw(self._pipeline, frame, number, source.fps)
                 spent = self._pipeline.timings
-                before = thread_time()
-                annotate(frame.image, readings, source.fps)
-                drawing = thread_time() - before
                 now = perf_counter()
                 seconds.append(now - last)
                 last = now
@@ -409,6 +402,19 @@ def describe(clip: str, detector: FaceDetector) -> Clip:
         frames = min(CLIP_FRAMES, source.count or CLIP_FRAMES)
     network = f"{detector.path.name} {short_digest(detector.path.read_bytes())}"
     return Clip(Path(clip).name, width, height, frames, network)
+
+
+def read_and_draw(
+    pipeline: Pipeline, frame: Frame, number: int, fps: float | None
+) -> tuple[Sequence[Reading], float]:
+    """A frame's readings, now drawn on it, and the seconds of this thread's CPU time that drawing
+    took. number: of the frame in its clip.
+    """
+    unlike_the_last(frame.image, number)
+    readings = pipeline(frame.image, frame.time)
+    start = thread_time()
+    annotate(frame.image, readings, fps)
+    return readings, thread_time() - start
 
 
 def unlike_the_last(image: np.ndarray, number: int) -> None:

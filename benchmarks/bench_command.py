@@ -29,7 +29,6 @@ EXAMPLES = [
     "edgemood bench --compare there.json here.json",
     "edgemood bench --target 15fps --profile pi.json   # then: edgemood run --profile pi.json",
 ]
-MOST_THREADS = 64
 # Programs that wanted a core in the last minute before, from which other work is in the figures.
 BUSY = 0.5
 
@@ -187,6 +186,8 @@ def _measure(args: argparse.Namespace) -> int:
 
 def _threads(text: str) -> list[int]:
     """ "1,2,4" -> [1, 2, 4]."""
+    from edgemood.runtime.profile import MOST_THREADS
+
     parts = text.split(",")
     if not all(part.isdecimal() and 1 <= int(part) <= MOST_THREADS for part in parts):
         raise EdgemoodError(

@@ -12,7 +12,7 @@ import os
 import runpy
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path, PurePosixPath
@@ -32,7 +32,7 @@ from edgemood.datasets import (
     resized,
 )
 from edgemood.errors import EdgemoodError
-from edgemood.runtime.engines import EmotionModel
+from edgemood.runtime.engines import EmotionModel, Predict
 
 BATCH = 256
 COVERAGES = (0.5, 0.7, 0.8, 0.9)
@@ -43,8 +43,6 @@ SMALL = 100
 MANY = 10
 # Slices by picture size: upper limit in pixels of the shorter side, and what the slice is called.
 SIZES = {31: "under 32", 47: "32 to 47", 95: "48 to 95", 191: "96 to 191"}
-
-Predict = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -436,6 +434,16 @@ def _ask(candidates: Sequence[Candidate], part: Dataset) -> tuple[list[Answers],
             timed = images
     times = [_milliseconds(candidate, timed) for candidate in candidates]
     return [Answers(*all_) for all_ in zip(clean, damaged, times)], looks
+
+
+def batched(predict: Predict) -> Predict:
+    """The same for any number of pictures: asked of BATCH at a time, which fit into any memory."""
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        starts = range(0, max(1, len(images)), BATCH)
+        return np.concatenate([predict(images[start : start + BATCH]) for start in starts])
+
+    return answer
 
 
 def _milliseconds(candidate: Candidate, images: np.ndarray) -> float:

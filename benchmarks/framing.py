@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgemood.benchmarks.evaluate import Candidate, batched, match_labels
 from edgemood.console import say, table, track
 from edgemood.crop import SIZE, Framing, face_crop
 from edgemood.datasets import TRAINING, Dataset, open_dataset
@@ -144,7 +145,9 @@ def _report(model: EmotionModel, detector: FaceDetector, dataset: Dataset) -> No
             hit[i] = True
             for way, taken in zip(ways, crops):
                 taken.append(face_crop(each.frame, each.face.box, way))
-    labels, originals = judged.labels, _right(model, judged.images(), judged.labels)
+    predict = batched(model.predict)
+    truth = match_labels(Candidate(model.path.name, model.labels, model.predict), judged)
+    originals = predict(judged.images()).argmax(axis=1) == truth
     found = originals[hit].mean() if hit.any() else 0.0
     print(
         f"{model.path.name} is right on {originals.mean():.1%} of {len(judged):,} pictures of "
@@ -153,20 +156,14 @@ def _report(model: EmotionModel, detector: FaceDetector, dataset: Dataset) -> No
     )
     rows = []
     for way, taken in zip(ways, crops):
-        right = _right(model, np.array(taken).reshape(-1, SIZE, SIZE), labels[hit])
+        said = predict(np.array(taken, np.uint8).reshape(-1, SIZE, SIZE)).argmax(axis=1)
+        right = said == truth[hit]
         share = right.mean() if len(right) else 0.0
         rows.append((
             f"{way.scale:.2f}", f"{way.shift:+.2f}", f"{share:.1%}", f"{100 * (found - share):+.1f}"
         ))  # fmt: skip
     rows[0] = (f"{rows[0][0]} (card)", *rows[0][1:])
     table(("scale", "shift", "right", "points lost"), rows)
-
-
-def _right(model: EmotionModel, crops: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Whether each crop is read as its label, bool [n]."""
-    parts = [crops[start : start + 64] for start in range(0, len(crops), 64)]
-    said = [model.predict(part).argmax(axis=1) for part in parts]
-    return np.concatenate([*said, np.empty(0, np.int64)]) == labels
 
 
 if __name__ == "__main__":

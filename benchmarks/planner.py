@@ -26,6 +26,7 @@ from edgemood.benchmarks.bench import (
     accuracy_by_card,
     open_clip,
     open_models,
+    read_and_draw,
     shipped_models,
     unlike_the_last,
 )
@@ -429,11 +430,7 @@ def _following(source: Source, pipeline: Pipeline) -> tuple[Cost, float]:
     with pipeline:
         pipeline.clock = thread_time
         for number, frame in enumerate(islice(iter(source), FRAMES)):
-            unlike_the_last(frame.image, number)
-            readings = pipeline(frame.image, frame.time)
-            start = thread_time()
-            annotate(frame.image, readings, source.fps)
-            drawing = thread_time() - start
+            readings, drawing = read_and_draw(pipeline, frame, number, source.fps)
             if readings:
                 spent = pipeline.timings
                 costs.append(spent.track + spent.crop + spent.read + drawing)

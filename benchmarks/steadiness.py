@@ -18,11 +18,11 @@ import numpy as np
 from edgemood import damage
 from edgemood.crop import FER2013, SIZE, face_crop
 from edgemood.runtime.doubt import LOW_CONFIDENCE, REASONS, doubt
+from edgemood.runtime.engines import Predict
 from edgemood.runtime.neutral import neutral_place, resting
 from edgemood.runtime.smoothing import Smoother, logits
 from edgemood.values import Face, Reading
 
-Predict = Callable[[np.ndarray], np.ndarray]
 # What a resting face is complained of being read as.
 COMPLAINTS = ("angry", "sad")
 

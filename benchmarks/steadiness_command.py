@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgemood.benchmarks.steadiness import Doubted, Flicker, Predict, Rested
+    from edgemood.benchmarks.steadiness import Doubted, Flicker, Rested
     from edgemood.datasets import Dataset
     from edgemood.runtime import EmotionModel, FaceDetector
     from edgemood.values import Reading
@@ -84,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
     import numpy as np
 
     from edgemood.benchmarks import steadiness
-    from edgemood.benchmarks.evaluate import Candidate, match_labels
+    from edgemood.benchmarks.evaluate import Candidate, batched, match_labels
     from edgemood.datasets import open_dataset
     from edgemood.errors import EdgemoodError
     from edgemood.files import write_text
@@ -100,7 +100,7 @@ def main(args: argparse.Namespace) -> int:
     people = open_dataset(args.people) if args.people else None
     clips = {clip: _watch(clip, model, args.detector) for clip in args.clips}
     pictures = part.images()
-    predict = _batched(model)
+    predict = batched(model.predict)
     reactions = list(_reactions(model, pictures, truth, args.steps))
     doubts = list(_doubts(model, FaceDetector(args.detector), pictures, truth))
     rested = None
@@ -121,16 +121,6 @@ def main(args: argparse.Namespace) -> int:
         else:
             write_text(args.json, text)
     return 0
-
-
-def _batched(model: EmotionModel) -> Predict:
-    import numpy as np
-
-    def predict(images: np.ndarray) -> np.ndarray:
-        batches = range(0, max(1, len(images)), 256)
-        return np.concatenate([model.predict(images[i : i + 256]) for i in batches])
-
-    return predict
 
 
 def _watch(clip: str, model: EmotionModel, detector: str | None) -> tuple[Flicker, Flicker]:
@@ -158,12 +148,13 @@ def _reactions(
 ) -> Iterator[Reacted]:
     import numpy as np
 
+    from edgemood.benchmarks.evaluate import batched
     from edgemood.benchmarks.steadiness import reaction, steps
     from edgemood.console import track
     from edgemood.runtime.smoothing import Smoother
 
     # A picture that the model misreads when it stands still makes no step that is read.
-    known = _batched(model)(pictures).argmax(axis=1) == truth
+    known = batched(model.predict)(pictures).argmax(axis=1) == truth
     for name, mixed in (("held", False), ("mixed", True)):
         chosen = slice(None) if mixed else known
         shown, labels = pictures[chosen], truth[chosen]
@@ -188,10 +179,11 @@ def _doubts(
     """Damaged crops of all pictures; then some of the pictures as faces of frames."""
     import numpy as np
 
+    from edgemood.benchmarks.evaluate import batched
     from edgemood.benchmarks.steadiness import CLEAR, WIDTHS, doubted, placed, strengths
     from edgemood.console import track
 
-    predict, bound = _batched(model), model.card.unsure_below
+    predict, bound = batched(model.predict), model.card.unsure_below
     for name, change in track(list(strengths().items()), "damages"):
         crops = change(pictures)
         yield doubted(name, [CLEAR] * len(crops), crops, predict(crops), truth, bound)

@@ -105,13 +105,13 @@ def condition(root: Path = Path("/")) -> Condition:
 
 def governor(root: Path = Path("/")) -> str:
     """Who sets the first core's clock, as Linux names it; empty where it does not say."""
-    return _text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return text_of(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def temperatures(root: Path = Path("/")) -> list[float]:
     """Degrees Celsius of every sensor that Linux knows."""
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
-    return [int(text) / 1000 for zone in zones if (text := _text(zone / "temp")).isdecimal()]
+    return [int(text) / 1000 for zone in zones if (text := text_of(zone / "temp")).isdecimal()]
 
 
 def throttled() -> int | None:
@@ -142,7 +142,8 @@ def throttles(bits: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return now, before
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What a file of /proc or /sys says; empty where it is not there, or not to be read."""
     try:
         return path.read_text(errors="replace").strip("\0\n ")
     except OSError:

@@ -38,6 +38,7 @@ from edgemood.machine import (
     processor,
     system,
     temperatures,
+    text_of,
     throttled,
     throttles,
 )
@@ -299,7 +300,7 @@ def hardware(root: Path = Path("/")) -> Iterator[Check]:
 
     Only what Linux tells; elsewhere the processor's name and number of cores alone.
     """
-    info = _text(root / "proc/cpuinfo")
+    info = text_of(root / "proc/cpuinfo")
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", info, re.MULTILINE)
     has = set(flags[1].split()) if flags else set()
     found = f"{processor()}, cores: {cores()}"
@@ -311,7 +312,7 @@ def hardware(root: Path = Path("/")) -> Iterator[Check]:
     yield Check("processor", "note" if is_slow else "ok", found, remedy if is_slow else "")
     chosen = governor(root)
     if chosen:
-        driver = _text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver")
+        driver = text_of(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver")
         # Where the processor itself picks its clock, "powersave" does not mean the lowest one.
         lowest = chosen == "powersave" and not driver.startswith(("intel_pstate", "amd-pstate-epp"))
         remedy = (
@@ -360,13 +361,6 @@ def display() -> Iterator[Check]:
     else:
         remedy = "To see it in a browser: edgemood run --serve"
         yield Check("display", "note", f"{missing}, so there is no window", remedy)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip("\0\n ")
-    except OSError:
-        return ""
 
 
 def _answer(command: list[str]) -> str:
@@ -482,7 +476,7 @@ def by_id(device: str, root: Path = Path("/")) -> str:
     Its serial number is a *: it would tell whose camera it is, and the shell completes it.
     """
     node = root / device.lstrip("/")
-    serial = _text(root / "sys/class/video4linux" / node.name / "device/../serial")
+    serial = text_of(root / "sys/class/video4linux" / node.name / "device/../serial")
     for link in sorted((root / "dev/v4l/by-id").glob("*")):
         if link.resolve() == node.resolve():
             encoded = re.sub(r"[^\w#+\-.:=@]", "_", serial)

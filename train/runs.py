@@ -181,7 +181,7 @@ def _begin_with(folder: Path, material: fit.Material, state: fit.State) -> None:
 
     Raises EdgemoodError where that is of another network.
     """
-    same = read_config(folder)["classes"] == list(material.dataset.classes)
+    same = read_config(folder).get("classes") == list(material.dataset.classes)
     some = material.train[:: max(1, len(material.train) // SEEN)]
     pixels = material.dataset.read(some)[..., None].astype(np.float32)
     try:

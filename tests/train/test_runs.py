@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -218,6 +219,18 @@ def test_a_run_begins_with_what_another_has_learnt(
     again, first = (float(history(path)[0]["val_accuracy"]) for path in (folder, run))
     assert again > 0.9 > first
     assert f"--weights {run}" in runs.read_config(folder)["made_by"]
+
+
+def test_weights_of_another_network_are_refused_in_one_sentence(
+    run: Path, pattern_folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    # As of the face detector, whose runs know no classes.
+    runs.write_config(other, {"name": "face"})
+    folder = runs.start("seed", str(pattern_folder), 1, 0, tmp_path / "run", (), other)
+    with pytest.raises(EdgemoodError, match="does not fit: nano is another network than seed"):
+        runs.train(folder)
 
 
 def test_soft_targets_are_heated_and_the_same_for_a_mirrored_picture(
