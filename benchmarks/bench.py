@@ -37,7 +37,13 @@ from edgemood.benchmarks.timing import (
     time_calls,
 )
 from edgemood.console import track
-from edgemood.datasets import JUDGED, Dataset
+from edgemood.datasets import (
+    FERPLUS_EMOTIONS,
+    JUDGED,
+    Dataset,
+    ferplus_majority,
+    ferplus_votes,
+)
 from edgemood.errors import EdgemoodError
 from edgemood.machine import Condition, cores, memory, processor, system
 from edgemood.modelfile import Card, read_model
@@ -74,15 +80,20 @@ STAGES = ("decode", "detect", "track", "crop", "classify", "read", "draw")
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Share of labels that were right, 0..1. right, total: None where it is the card's word."""
+    """Share of labels that were right, 0..1. right, total: None where it is the card's word.
+
+    ferplus: the labels are FER+'s, see `ferplus_majority`, and not the data set's own classes.
+    """
 
     split: str
     value: float
     right: int | None = None
     total: int | None = None
+    ferplus: bool = False
 
     def __str__(self) -> str:
-        return f"{self.value:.1%}{'' if self.total else ' *'}"
+        marks = "+" * self.ferplus + "*" * (self.total is None)
+        return f"{self.value:.1%} {marks}".rstrip()
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,29 +277,42 @@ def short_digest(data: bytes) -> str:
 
 
 def measured_accuracies(models: Sequence[EmotionModel], part: Dataset) -> list[Accuracy]:
-    """Of each model on all pictures of one split; threads change nothing and are asked once.
+    """Of each model on the pictures of one split; threads change nothing and are asked once.
 
+    A model with FER+'s labels is judged by them, where the pictures have its votes.
     Raises EdgemoodError where a picture's class is none of a model's labels.
     """
-    truths = [
-        match_labels(Candidate(model.path.name, model.labels, model.predict), part)
-        for model in models
-    ]
+    votes = ferplus_votes(part)
+
+    def truth_for(model: EmotionModel) -> np.ndarray:
+        """Places in the model's labels; -1 where most voters say none of them."""
+        if votes is not None and _is_ferplus(model.labels):
+            return ferplus_majority(votes, model.labels)
+        return match_labels(Candidate(model.path.name, model.labels, model.predict), part)
+
+    truths = [truth_for(model) for model in models]
     images = part.images()
     known: dict[tuple[Path, str], Accuracy] = {}
     for model, truth in track(list(zip(models, truths)), "measuring accuracy"):
         key = model.path, model.engine
         if key not in known:
             right = int((batched(model.predict)(images).argmax(axis=1) == truth).sum())
-            split = str(part.splits[0])
-            known[key] = Accuracy(split, right / len(images), right, len(images))
+            total = int((truth >= 0).sum())
+            ferplus = votes is not None and _is_ferplus(model.labels)
+            known[key] = Accuracy(str(part.splits[0]), right / max(1, total), right, total, ferplus)
     return [known[model.path, model.engine] for model in models]
 
 
 def accuracy_by_card(card: Card) -> Accuracy | None:
     """Of the split that models are judged on, as `Dataset.split` picks it."""
     split = next((name for name in (*JUDGED, *card.accuracy) if name in card.accuracy), None)
-    return None if split is None else Accuracy(split, card.accuracy[split])
+    if split is None:
+        return None
+    return Accuracy(split, card.accuracy[split], ferplus=_is_ferplus(card.labels))
+
+
+def _is_ferplus(labels: Sequence[str]) -> bool:
+    return set(labels) == set(FERPLUS_EMOTIONS)
 
 
 # --- starts and faces ---------------------------------------------------------------------------

@@ -68,7 +68,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads",
         metavar="N",
-        default="1",
         help="threads of one call, or several numbers of them, such as 1,2,4 (default: 1)",
     )
     parser.add_argument(
@@ -142,7 +141,7 @@ def _measure(args: argparse.Namespace) -> int:
     import cv2
 
     from edgemood.benchmarks import bench
-    from edgemood.benchmarks.bench_report import to_json
+    from edgemood.benchmarks.bench_file import to_json
     from edgemood.console import say
     from edgemood.files import write_text
     from edgemood.machine import condition
@@ -151,7 +150,7 @@ def _measure(args: argparse.Namespace) -> int:
     before = condition()
     models: list[EmotionModel] = []
     notes: list[str] = []
-    threads = _threads(args.threads)
+    threads = _threads(args.threads or "1")
     for number in threads:
         opened, left_out = bench.open_models(args.models or bench.shipped_models(), number)
         models += opened
@@ -249,7 +248,7 @@ def _show(args: argparse.Namespace, results: Results) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from edgemood.benchmarks.bench_report import read_results
+    from edgemood.benchmarks.bench_file import read_results
     from edgemood.benchmarks.compare import compare
 
     first, *others = [read_results(path) for path in args.compare]
@@ -286,7 +285,7 @@ def _command(args: argparse.Namespace) -> str:
     words = ["edgemood", "bench", *map(str, args.models)]
     if args.compare:
         return shlex.join([*words, "--compare", *map(str, args.compare)])
-    for name, usual in (("clip", "demo"), ("detector", None), ("threads", "1"), ("data", None)):
+    for name, usual in (("clip", "demo"), ("detector", None), ("threads", None), ("data", None)):
         if (value := getattr(args, name)) != usual:
             words += [f"--{name}", value]
     return shlex.join(words)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 import os
 import runpy
-import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -21,6 +19,7 @@ import cv2
 import numpy as np
 
 from edgemood import metrics
+from edgemood.benchmarks.timing import time_calls
 from edgemood.console import track
 from edgemood.crop import SIZE
 from edgemood.damage import suite
@@ -448,13 +447,8 @@ def batched(predict: Predict) -> Predict:
 
 def _milliseconds(candidate: Candidate, images: np.ndarray) -> float:
     """Median over at most 200 calls with one face each, after ten unmeasured ones."""
-    times = []
-    for i in range(min(210, 10 + len(images))):
-        face = images[i % len(images)][None]
-        started = time.perf_counter()
-        candidate.predict(face)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[10:]) * 1000
+    faces = [images[i % len(images)][None] for i in range(min(210, 10 + len(images)))]
+    return float(np.median(time_calls(candidate.predict, faces)[10:])) * 1000
 
 
 def _probabilities(candidate: Candidate, images: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +18,7 @@ from edgemood.benchmarks.evaluate import (
     Judgement,
     Share,
 )
+from edgemood.benchmarks.json_text import json_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -293,7 +293,7 @@ def to_json(evaluation: Evaluation) -> str:
             for pair in evaluation.pairs
         ],
     }
-    return json.dumps(_without_nan(whole), indent=1, ensure_ascii=False) + "\n"
+    return json_text(whole)
 
 
 def _model(model: Judgement) -> dict[str, Any]:
@@ -338,12 +338,3 @@ def _entry(share: Share) -> dict[str, Any]:
         "right": share.right, "total": share.total, "value": share.value,
         "interval": share.interval,
     }  # fmt: skip
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with None for nan, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

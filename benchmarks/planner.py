@@ -2,19 +2,19 @@
 
 Only parts are timed: decoding, a look of the detector at each side, following a face, one face in
 each model and engine. What every combination of them costs is computed; the best that is within
-the budget is run on the clip before it is believed, and if it fails there, the next.
+the budget is run on the clip before it is believed, and if it fails there, the next. The detector
+finds the same faces in each of its engines, so the quicker one is settled first.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial, reduce
-from itertools import cycle, islice, product
-from operator import add
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter, process_time, thread_time
 from typing import TypeVar
@@ -28,270 +28,87 @@ from edgemood.benchmarks.bench import (
     open_models,
     read_and_draw,
     shipped_models,
-    unlike_the_last,
+)
+from edgemood.benchmarks.budget import (
+    Choice,
+    Classifier,
+    Cost,
+    Parts,
+    Plan,
+    Target,
+    choose,
+    line,
+    out_of_reach,
+    plans,
+    reason,
+    timed_sides,
 )
 from edgemood.console import say, table, track
 from edgemood.crop import FER2013
 from edgemood.errors import EdgemoodError
 from edgemood.machine import cores, processor
 from edgemood.runtime import EmotionModel, FaceDetector, Pipeline
-from edgemood.runtime.doubt import SMALLEST
-from edgemood.runtime.draw import annotate
-from edgemood.runtime.faces import SIDES
-from edgemood.runtime.following import NOTICE, Every
-from edgemood.runtime.noticing import MULTIPLE, RATE
+from edgemood.runtime.faces import ENGINES, SIDES
 from edgemood.runtime.profile import Profile
 from edgemood.runtime.sources import Source
 from edgemood.runtime.sources.demo import Demo, demo_crops
 
-# Combinations that are tried. The detector looks at frames at the first side, and as closely as at
-# the second where it may have missed a face: at parts of some frames ("auto"), or at whole ones (a
-# number of frames). "auto" looks as often as notices a new face within 0.3 s; to look more often
-# costs up to seven times as much, for boxes of which half overlap with those followed by an IoU of
-# 0.97 or more (docs/tracking.md), so there are only rarer looks beside it.
-LOOKS = (SIDES, (320,), (160, 320), (160,))
-EVERY: tuple[Every, ...] = ("auto", 2, 3, 5, 10, 15, 20, 30)
-LATEST = 1.0  # seconds after which a new face has to be noticed
+# Threads of the networks that are tried, where there are as many cores.
 THREADS = 4
-# Accuracies this close are taken for the same: on FER-2013's 3,589 pictures, one standard error of
-# 66 % is 0.8 points, and 0.1 points between two forms of a network say nothing.
-TIE = 0.005
-
 # Frames of the clip that the parts are measured on, and those of them that the detector looks at.
 FRAMES, SEEN = 120, 8
 # Seconds that each part is repeated for, and that a plan is run for.
 PART, RUN = 0.3, 4.0
 # A thread that takes this many times its CPU time has waited for others.
 BUSY = 1.25
+# Options of `bench` that a plan has no use for.
+UNPLANNED = ("threads", "data", "compare", "json", "markdown", "plots")
 # Rows of the table above and below the chosen one.
 ABOVE, BELOW = 3, 4
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """At least so many frames a second, at most such a share of a core, or both.
-
-    share: 1.0 is all of one core. rate: frames a second that come, which the share is of.
-    """
-
-    fps: float | None
-    share: float | None
-    rate: float
-
-    def use(self, cost: Cost) -> float:
-        """Which part of the budget frames of this cost take; over 1, they are too dear."""
-        return max(
-            cost.wall * self.fps if self.fps else 0.0,
-            cost.cpu * self.rate / self.share if self.share else 0.0,
-        )
-
-    def figures(self, cost: Cost) -> str:
-        """Both figures of frames of this cost, where they come at the target's rate."""
-        share = f"{cost.cpu * self.rate:.1%} of a core at {self.rate:.3g} FPS"
-        return f"{1 / cost.wall:.3g} FPS, {share}"
-
-    def __str__(self) -> str:
-        fps = [f"at least {self.fps:g} FPS"] if self.fps else []
-        share = [f"at most {100 * (self.share or 0):g}% of a core at {self.rate:.3g} FPS"]
-        return " and ".join(fps + (share if self.share else []))
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Of a frame or a part of its work, in seconds. cpu: of all threads."""
-
-    wall: float
-    cpu: float
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.wall + other.wall, self.cpu + other.cpu)
-
-    def __mul__(self, times: float) -> Cost:
-        return Cost(self.wall * times, self.cpu * times)
-
-
-@dataclass(frozen=True, slots=True)
-class Classifier:
-    """A model in an engine. accuracy: by its card, 0..1; 0 if never measured. face: of one."""
-
-    path: Path
-    engine: str
-    threads: int
-    accuracy: float
-    face: Cost
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What was measured.
-
-    fps: of the clip. size: (width, height) of its frames. faces: in one of them, mean of those that
-    show any. decode: of a frame. follow: of a frame, all that is done with faces beyond looking for
-    them and classifying: following, cropping, smoothing, drawing. looks: (threads, longest side of
-    the detector's input) -> one look. least: width of the narrowest face that is found, in pixels
-    of that input.
-    """
-
-    fps: float
-    size: tuple[int, int]
-    faces: float
-    decode: Cost
-    follow: Cost
-    looks: dict[tuple[int, int], Cost]
-    least: int
-    models: list[Classifier]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One combination. work: what a frame costs, by the name of its part.
-
-    face: width of the narrowest face that is found, in pixels of the clip's frames. notice: seconds
-    until a new face is noticed.
-    """
-
-    model: Classifier
-    sides: tuple[int, ...]
-    every: Every
-    face: int
-    notice: float
-    work: dict[str, Cost]
-
-    @property
-    def cost(self) -> Cost:
-        return reduce(add, self.work.values())
-
-    def __str__(self) -> str:
-        return ", ".join(_words(self))
-
-
-# --- planning: measured parts -> combinations, the best first ------------------------------------
-
-
-def plans(parts: Parts, rate: float) -> list[Plan]:
-    """Every combination for frames that come at this rate, the best first.
-
-    First comes accuracy, where what is closer than TIE is the same; then how small a face is found,
-    at all and at the first look; then how soon a new one is noticed; then threads and CPU time.
-
-    A frame's cost is that of the dearest scene: somebody is always in view, and still no first look
-    is sure of all faces, so that there are as many closer ones as may be.
-    """
-    levels = _levels(model.accuracy for model in parts.models)
-    found = []
-    for model, sides, every in product(parts.models, LOOKS, EVERY):
-        frames = frames_between(every, rate)
-        if every != "auto" and not frames_between("auto", rate) < every <= LATEST * rate:
-            continue
-        look = parts.looks[model.threads, sides[0]] * (1 / frames)
-        for side in sides[1:]:
-            if min(side, max(parts.size)) <= sides[0]:
-                continue  # the frame has no more pixels to look at
-            if every == "auto":
-                look += parts.looks[model.threads, part_side(side)] * (RATE / rate)
-            else:
-                look += parts.looks[model.threads, side] * (1 / frames)
-        work = {
-            "decoding": parts.decode,
-            "looking for faces": look,
-            "following and drawing": parts.follow,
-            "classifying": model.face * parts.faces,
-        }
-        face = parts.least * max(parts.size) / input_side(max(sides), parts.size)
-        found.append(Plan(model, sides, every, math.ceil(face), frames / rate, work))
-
-    def order(plan: Plan) -> tuple[float, ...]:
-        accuracy = levels[plan.model.accuracy]
-        # What is found but too small to be read is no gain.
-        face = max(plan.face, SMALLEST)
-        sees = -accuracy, face, -plan.sides[0], plan.notice
-        return *sees, plan.model.threads, plan.cost.cpu
-
-    return sorted(found, key=order)
-
-
-def line(ordered: Sequence[Plan], target: Target) -> list[Plan]:
-    """The Pareto line: the best, and each that takes less of the budget than all better ones."""
-    kept: list[Plan] = []
-    for plan in ordered:
-        if not kept or target.use(plan.cost) < target.use(kept[-1].cost):
-            kept.append(plan)
-    return kept
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What became of the plans on a line.
-
-    plan, cost: the chosen one, and what it cost when it was run; the last, where none keeps the
-    target. above: the next better one and its cost. missed: those that failed when they were run.
-    """
-
-    plan: Plan
-    cost: Cost
-    keeps: bool
-    above: tuple[Plan, Cost] | None
-    missed: list[tuple[Plan, Cost]]
-
-
-def choose(line: Sequence[Plan], target: Target, run: Callable[[Plan], Cost]) -> Choice:
-    """The best that keeps the target as reckoned, and then when it is run."""
-    above: tuple[Plan, Cost] | None = None
-    missed: list[tuple[Plan, Cost]] = []
-    for plan in line:
-        cost = plan.cost
-        if target.use(cost) <= 1:
-            cost = run(plan)
-            if target.use(cost) <= 1:
-                return Choice(plan, cost, True, above, missed)
-            missed.append((plan, cost))
-        if plan is not line[-1]:
-            above = plan, cost
-    return Choice(plan, cost, False, above, missed)
-
-
-def frames_between(every: Every, rate: float) -> int:
-    """Of how many frames that come at this rate one is looked at.
-
-    "auto" looks when the next frame would come later than NOTICE after the last look.
-    """
-    return every if every != "auto" else max(1, math.floor((NOTICE - 0.001) * rate))
-
-
-def input_side(side: int, size: tuple[int, int]) -> int:
-    """Longest side of the detector's input for frames of this size, as `FaceDetector` picks it."""
-    return min(side, max(SIDES[0], *size))
-
-
-def part_side(side: int) -> int:
-    """That for a part of a frame, a little more than half as long, which is looked at as closely as
-    a whole one with `side` would be.
-    """
-    return side // 2 + MULTIPLE
-
-
-def _levels(accuracies: Iterable[float]) -> dict[float, float]:
-    """Each accuracy -> the highest that is the same by TIE."""
-    levels: dict[float, float] = {}
-    top = math.inf
-    for accuracy in sorted(accuracies, reverse=True):
-        top = top if top - accuracy <= TIE else accuracy
-        levels[accuracy] = top
-    return levels
-
-
 # --- measuring ----------------------------------------------------------------------------------
+
+
+def quickest(path: str | None) -> tuple[FaceDetector, dict[str, Cost]]:
+    """The detector in the engine that takes least CPU time for a look, and what each takes.
+
+    Of those that run it, with one thread, at the first of SIDES, which most looks have. path: as of
+    `FaceDetector`, whose errors it raises.
+    """
+    cv2.setNumThreads(1)
+    detectors = {ENGINES[0]: FaceDetector(path)}
+    for engine in ENGINES[1:]:
+        with suppress(EdgemoodError):  # YuNet's own file runs in the first alone
+            detectors[engine] = FaceDetector(detectors[ENGINES[0]].path, engine=engine)
+    with Demo() as demo:
+        picture = next(iter(demo)).image
+    costs = {
+        engine: timed(partial(detector, sides=SIDES[:1]), [picture])
+        for engine, detector in detectors.items()
+    }
+    return detectors[min(costs, key=lambda engine: costs[engine].cpu)], costs
 
 
 def measure(paths: Sequence[Path], detector: FaceDetector, clip: str) -> tuple[Parts, list[str]]:
     """The parts on this machine, and sentences on what was left out or is in doubt.
 
-    Raises EdgemoodError for a clip that can't be opened, is too short, or shows no face.
+    Of models with other labels than the first's, none is taken: accuracies on different questions
+    don't compare. Raises EdgemoodError for a clip that can't be opened, is too short, or shows no
+    face.
     """
     cv2.setNumThreads(1)
     opened, notes = open_models(paths, 1)
+    labels = set(opened[0].labels)
+    others = list(dict.fromkeys(model.path for model in opened if set(model.labels) != labels))
+    if others:
+        notes.append(
+            f"left out, since accuracies on other labels than those of {opened[0].path.name} don't "
+            f"compare with its: {', '.join(path.name for path in others)}"
+        )
+    paths = [path for path in paths if path not in others]
     models: list[Classifier] = []
     crops = [crop[None] for crop in demo_crops()]
     with _open(clip) as source:
@@ -300,14 +117,12 @@ def measure(paths: Sequence[Path], detector: FaceDetector, clip: str) -> tuple[P
     with _open(clip) as source:
         follow, faces = _following(source, Pipeline(opened[0], detector))
     looks: dict[tuple[int, int], Cost] = {}
-    singles = {side for sides in LOOKS for side in sides}
-    parts = {part_side(side) for sides in LOOKS for side in sides[1:]}
     counts = range(1, min(THREADS, cores()) + 1)
     for threads in track(counts, f"measuring with up to {len(counts)} threads"):
         cv2.setNumThreads(threads)
-        for side in singles | parts:
-            sides = (input_side(side, size),)
-            looks[threads, side] = timed(partial(detector, sides=sides), pictures)
+        detector = FaceDetector(detector.path, engine=detector.engine, threads=threads)
+        for side in timed_sides(size):
+            looks[threads, side] = timed(partial(detector, sides=(side,)), pictures)
         for model in open_models(paths, threads)[0]:
             known = accuracy_by_card(model.card)
             accuracy = known.value if known else 0.0
@@ -370,15 +185,15 @@ def run(plan: Plan, detector: FaceDetector, clip: str, rate: float) -> Cost:
     chosen = plan.model
     cv2.setNumThreads(chosen.threads)
     model = EmotionModel(chosen.path, chosen.engine, chosen.threads)
-    detector = FaceDetector(detector.path, plan.sides)
+    detector = FaceDetector(detector.path, plan.sides, detector.engine, chosen.threads)
     frames, total = 0, Cost(0.0, 0.0)
     with Pipeline(model, detector, detect_every=plan.every) as pipeline:
         while total.wall < RUN:
             with _open(clip) as source:
                 start, cpu = perf_counter(), process_time()
                 for number, frame in enumerate(source):
-                    unlike_the_last(frame.image, number)
-                    annotate(frame.image, pipeline(frame.image, number / rate), rate)
+                    paced = replace(frame, time=number / rate)
+                    read_and_draw(pipeline, paced, number, rate)
                     if number == 0:  # beyond what comes once
                         start, cpu = perf_counter(), process_time()
                         continue
@@ -453,19 +268,23 @@ def main(args: argparse.Namespace) -> int:
         raise EdgemoodError(
             "--profile goes with a budget: add --target 15fps or --cpu 20%, or leave it out."
         )
-    if args.threads != "1":
+    if named := [f"--{option}" for option in UNPLANNED if getattr(args, option)]:
         raise EdgemoodError(
-            f"--threads is {args.threads!r}, and a plan picks their number: leave it out."
+            f"{' and '.join(named)} cannot go with --target and --cpu: a plan picks the threads, "
+            "takes accuracies from the models' cards, and writes a profile. Leave one or the other "
+            "out."
         )
-    detector = FaceDetector(args.detector)
+    detector, looks = quickest(args.detector)
     parts, notes = measure(args.models or shipped_models(), detector, args.clip)
     for note in notes:
         say(note)
     target = Target(fps, share, fps or parts.fps)
     candidates = line(plans(parts, target.rate), target)
+    quick = ", ".join(f"{cost.cpu * 1000:.2f} in {engine}" for engine, cost in looks.items())
     print(
-        f"{processor()}, {cores()} cores; detector: {detector.path.name}; frames of: "
-        f"{Path(args.clip).name}, {parts.size[0]}x{parts.size[1]}, faces in one: {parts.faces:.2g}"
+        f"{processor()}, {cores()} cores; detector: {detector.path.name} in {detector.engine} (ms "
+        f"of CPU time a look at {SIDES[0]} pixels: {quick}); frames of: {Path(args.clip).name}, "
+        f"{parts.size[0]}x{parts.size[1]}, faces in one: {parts.faces:.2g}"
     )
     choice = choose(candidates, target, lambda plan: run(plan, detector, args.clip, target.rate))
     for plan, cost in choice.missed:
@@ -473,7 +292,7 @@ def main(args: argparse.Namespace) -> int:
     plan = choice.plan
     _print(candidates, choice, target)
     if not choice.keeps:
-        raise EdgemoodError(_out_of_reach(plan, choice.cost, target), exit_code=1)
+        raise EdgemoodError(out_of_reach(plan, choice.cost, target), exit_code=1)
     why = reason(choice, target)
     print(f"Chosen: {plan}.")
     print(f"Why: {why}")
@@ -484,6 +303,7 @@ def main(args: argparse.Namespace) -> int:
         engine=plan.model.engine,
         threads=plan.model.threads,
         detector=detector.path if args.detector else None,
+        detector_engine=detector.engine,
         sides=plan.sides,
         detect_every=plan.every,
         about=f"Planned on {processor()}. {why}",
@@ -518,45 +338,6 @@ def parse_share(text: str | None) -> float | None:
             "write --cpu 20%."
         )
     return float(number[1]) / 100
-
-
-def reason(choice: Choice, target: Target) -> str:
-    """Why it is this one, in a sentence."""
-    plan = choice.plan
-    use = f"{target.use(plan.cost):.0%}, reckoned for the dearest scene"
-    if choice.above is None:
-        return f"No combination here reads better. Of the budget ({target}) it takes {use}."
-    better, cost = choice.above
-    changes = [new for new, old in zip(_words(better), _words(plan)) if new != old]
-    return (
-        f"It is the best within the budget ({target}), of which it takes {use}; the next better, "
-        f"with {', '.join(changes)}, comes to {target.figures(cost)}."
-    )
-
-
-def _out_of_reach(plan: Plan, cost: Cost, target: Target) -> str:
-    by_cpu = target.use(Cost(0.0, cost.cpu)) >= target.use(Cost(cost.wall, 0.0))
-
-    def spent(part: Cost) -> float:
-        return 1000 * (part.cpu if by_cpu else part.wall)
-
-    name, most = max(plan.work.items(), key=lambda item: spent(item[1]))
-    return (
-        f"nothing here comes to {target}: the nearest, {plan}, comes to {target.figures(cost)}, "
-        f"and {name} is the largest part, {spent(most):.2g} of {spent(plan.cost):.2g} ms a frame. "
-        "Ask for less, or pass a --clip with smaller frames; no profile was written."
-    )
-
-
-def _words(plan: Plan) -> list[str]:
-    """What a plan says, one piece of text for each thing it decides."""
-    threads = plan.model.threads
-    return [
-        f"{plan.model.path.name} in {plan.model.engine}",
-        f"{threads} thread{'' if threads == 1 else 's'}",
-        f"the detector at {' and '.join(map(str, plan.sides))} pixels",
-        f"looks {'as auto makes them' if plan.every == 'auto' else f'every {plan.every} frames'}",
-    ]
 
 
 def _print(candidates: list[Plan], choice: Choice, target: Target) -> None:

@@ -221,8 +221,7 @@ def strengths() -> dict[str, damage.Damage]:
         return lambda images: damage.blur(images, sigma)
 
     return (
-        {"clean": lambda images: images}
-        | damage.suite()
+        damage.suite()
         | {f"light x{factor}": night(factor) for factor in (0.2, 0.12, 0.08)}
         | {f"blur {sigma}": blur(sigma) for sigma in (1.0, 2.0, 2.5, 3.0)}
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,6 +84,7 @@ def main(args: argparse.Namespace) -> int:
 
     from edgemood.benchmarks import steadiness
     from edgemood.benchmarks.evaluate import Candidate, batched, match_labels
+    from edgemood.benchmarks.json_text import json_text
     from edgemood.datasets import open_dataset
     from edgemood.errors import EdgemoodError
     from edgemood.files import write_text
@@ -101,21 +101,22 @@ def main(args: argparse.Namespace) -> int:
     clips = {clip: _watch(clip, model, args.detector) for clip in args.clips}
     pictures = part.images()
     predict = batched(model.predict)
-    reactions = list(_reactions(model, pictures, truth, args.steps))
-    doubts = list(_doubts(model, FaceDetector(args.detector), pictures, truth))
+    said = predict(pictures)
+    reactions = list(_reactions(model, pictures, truth, said, args.steps))
+    doubts = list(_doubts(model, FaceDetector(args.detector), pictures, truth, said))
     rested = None
     if people is not None:
         rested = steadiness.rested(
             model.labels,
             predict(people.images()),
             np.array(people.classes)[people.labels],
-            predict(pictures),
+            said,
             truth,
         )
     if args.json != "-":
         _print(model, part, clips, reactions, doubts, rested)
     if args.json:
-        text = json.dumps(_figures(model, part, clips, reactions, doubts, rested), indent=1) + "\n"
+        text = json_text(_figures(model, part, clips, reactions, doubts, rested))
         if args.json == "-":
             print(text, end="")
         else:
@@ -144,17 +145,17 @@ def _watch(clip: str, model: EmotionModel, detector: str | None) -> tuple[Flicke
 
 
 def _reactions(
-    model: EmotionModel, pictures: np.ndarray, truth: np.ndarray, each: int
+    model: EmotionModel, pictures: np.ndarray, truth: np.ndarray, said: np.ndarray, each: int
 ) -> Iterator[Reacted]:
+    """said: the model's probabilities for the pictures."""
     import numpy as np
 
-    from edgemood.benchmarks.evaluate import batched
     from edgemood.benchmarks.steadiness import reaction, steps
     from edgemood.console import track
     from edgemood.runtime.smoothing import Smoother
 
     # A picture that the model misreads when it stands still makes no step that is read.
-    known = batched(model.predict)(pictures).argmax(axis=1) == truth
+    known = said.argmax(axis=1) == truth
     for name, mixed in (("held", False), ("mixed", True)):
         chosen = slice(None) if mixed else known
         shown, labels = pictures[chosen], truth[chosen]
@@ -174,9 +175,16 @@ def _reactions(
 
 
 def _doubts(
-    model: EmotionModel, find: FaceDetector, pictures: np.ndarray, truth: np.ndarray
+    model: EmotionModel,
+    find: FaceDetector,
+    pictures: np.ndarray,
+    truth: np.ndarray,
+    said: np.ndarray,
 ) -> Iterator[Doubted]:
-    """Damaged crops of all pictures; then some of the pictures as faces of frames."""
+    """All pictures, then their damaged crops, then some of them as faces of frames.
+
+    said: the model's probabilities for the pictures.
+    """
     import numpy as np
 
     from edgemood.benchmarks.evaluate import batched
@@ -184,9 +192,11 @@ def _doubts(
     from edgemood.console import track
 
     predict, bound = batched(model.predict), model.card.unsure_below
+    clear = [CLEAR] * len(pictures)
+    yield doubted("clean", clear, pictures, said, truth, bound)
     for name, change in track(list(strengths().items()), "damages"):
         crops = change(pictures)
-        yield doubted(name, [CLEAR] * len(crops), crops, predict(crops), truth, bound)
+        yield doubted(name, clear, crops, predict(crops), truth, bound)
     some = np.random.default_rng(0).permutation(len(pictures))[:PLACED]
     for width in track(WIDTHS, "face widths"):
         faces, crops, which = placed(find, pictures[some], width)
@@ -203,7 +213,7 @@ def _figures(
 ) -> dict[str, Any]:
     from edgemood.runtime import doubt, neutral, smoothing
 
-    figures = {
+    return {
         "schema": 1,
         "model": model.path.name,
         "data": str(part.path),
@@ -228,7 +238,6 @@ def _figures(
         "doubt": [asdict(each) for each in doubts],
         "rest": None if rested is None else asdict(rested),
     }
-    return _plain(figures)
 
 
 def _flicker(found: Flicker) -> dict[str, Any]:
@@ -239,17 +248,6 @@ def _flicker(found: Flicker) -> dict[str, Any]:
         "readings": found.readings,
         "unsure": dict(found.unsure),
     }
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it: what has no value, or never comes, is null."""
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, float):
-        return round(value, 5) if abs(value) < float("inf") else None
-    return value
 
 
 def _print(

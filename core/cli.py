@@ -37,8 +37,16 @@ WORDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one word; returns the exit code. No traceback for what a user can mend."""
+    # Whoever started us may have closed one. Nothing else that is opened may then take its place,
+    # since libraries write to descriptor 2 whatever lies there.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()  # at the program's end, Python would complain of what fails here
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:

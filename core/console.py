@@ -43,9 +43,12 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
             )
             return
     started = last = time.monotonic()
+    done = 0
     try:
-        for done, item in enumerate(items, start=1):
+        for item in items:
             yield item
+            del item  # kept until the next one is there, a frame would be one more in memory
+            done += 1
             now = time.monotonic()
             if now - last < (REDRAW if terminal else QUIET):
                 continue

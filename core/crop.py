@@ -66,6 +66,13 @@ def face_crop(image: np.ndarray, box: Box, framing: Framing = FER2013) -> np.nda
         patch = cv2.resize(
             patch[: 2 * side, : 2 * side], (side, side), interpolation=cv2.INTER_AREA
         )
+    return resized(patch)
+
+
+def resized(picture: np.ndarray) -> np.ndarray:
+    """A face of any size, gray uint8 [h, w], as the model's input, uint8 [48, 48]."""
+    if picture.shape == (SIZE, SIZE):
+        return picture
     # Area interpolation averages when shrinking; enlarging, it would repeat pixels in blocks.
-    method = cv2.INTER_AREA if side >= SIZE else cv2.INTER_LINEAR
-    return cv2.resize(patch, (SIZE, SIZE), interpolation=method)
+    method = cv2.INTER_AREA if min(picture.shape) >= SIZE else cv2.INTER_LINEAR
+    return cv2.resize(picture, (SIZE, SIZE), interpolation=method)

@@ -133,6 +133,6 @@ def _digests(dataset: Dataset) -> np.ndarray:
 
 
 def _form(dataset: Dataset) -> str:
-    if dataset.path.is_dir():
-        return "folder of class folders"
-    return "zip of class folders" if dataset.path.suffix == ".zip" else "csv"
+    if dataset.is_csv:
+        return "csv"
+    return f"{'folder' if dataset.path.is_dir() else 'zip'} of class folders"

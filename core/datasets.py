@@ -19,14 +19,17 @@ import lzma
 import os
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import cv2
 import numpy as np
 
-from edgemood.crop import SIZE
+from edgemood.crop import SIZE, resized
 from edgemood.errors import EdgemoodError
 
 # The challenge's label codes, in its own order (arXiv:1307.0414, section 2).
@@ -64,6 +67,17 @@ DATA_FOLDER = Path("data")
 # What to judge a model on when nobody names a split: the first of these that is there.
 JUDGED = ("PublicTest", "test", "validation", ALL)
 
+# What Python's readers raise of archives that are damaged, or encrypted.
+_DAMAGED = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+)
+
 # Rows of the whole data set -> their pictures, gray uint8 [height, width] each.
 Pictures = Callable[[np.ndarray], Iterable[np.ndarray]]
 
@@ -89,6 +103,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def is_csv(self) -> bool:
+        """Whether its pictures are rows of a csv, however packed, and not files in folders."""
+        return not any("/" in name for name in self.names[:1])
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Pixels of the pictures at these places, uint8 [len(indices), 48, 48], gray."""
@@ -183,15 +202,6 @@ class Dataset:
         )
 
 
-def resized(picture: np.ndarray) -> np.ndarray:
-    """A stored face, gray uint8 [h, w], as the model's input, uint8 [48, 48]."""
-    if picture.shape == (SIZE, SIZE):
-        return picture
-    # Area interpolation averages when shrinking; enlarging, it would repeat pixels in blocks.
-    method = cv2.INTER_AREA if min(picture.shape) >= SIZE else cv2.INTER_LINEAR
-    return cv2.resize(picture, (SIZE, SIZE), interpolation=method)
-
-
 def open_dataset(path: str | os.PathLike[str] | None = None) -> Dataset:
     """Open a data set; raises EdgemoodError where there is none or a row or file of it is bad.
 
@@ -206,7 +216,16 @@ def open_dataset(path: str | os.PathLike[str] | None = None) -> Dataset:
                 "or set EDGEMOOD_DATA to a folder of class folders, a zip of one, or "
                 "fer2013.csv; `edgemood data` fetches FER-2013."
             )
-    given = Path(path).expanduser()
+    given = Path(os.path.expanduser(path))
+    try:
+        return _open(given)
+    except OSError as error:
+        raise EdgemoodError(
+            f"{given} cannot be read: {error.strerror or error}. Pass another data set."
+        ) from error
+
+
+def _open(given: Path) -> Dataset:
     if not given.exists():
         raise EdgemoodError(
             f"{given} is not there: a folder of class folders, a zip of one, or fer2013.csv was "
@@ -214,9 +233,9 @@ def open_dataset(path: str | os.PathLike[str] | None = None) -> Dataset:
         )
     if given.is_dir():
         inside = _known_file(given)
-        return _open_csv(inside) if inside and _is_csv(inside) else (
-            _open_zip(inside) if inside else _open_folder(given)
-        )  # fmt: skip
+        if inside is None:
+            return _open_folder(given)
+        return _open_csv(inside) if _is_csv(inside) else _open_zip(inside)
     if _is_csv(given):
         return _open_csv(given)
     if zipfile.is_zipfile(given):
@@ -257,7 +276,7 @@ def ferplus_votes(dataset: Dataset) -> np.ndarray | None:
     if file is None:
         return None
     usage, votes = _read_votes(file)
-    if _is_csv(dataset.path):
+    if dataset.is_csv:
         rows = dataset.rows
     else:
         source = _known_file(file.parent)
@@ -375,24 +394,36 @@ def _known_file(folder: Path) -> Path | None:
     return forms[0] if forms else None
 
 
-def _open_text(path: Path) -> io.TextIOBase:
-    try:
-        if path.name.endswith((".tar.gz", ".tgz")):
-            archive = tarfile.open(path)  # noqa: SIM115
-            member = next((m for m in archive if m.name.endswith("fer2013.csv")), None)
-            if member is None:
-                raise EdgemoodError(f"{path} holds no fer2013.csv. Pass the csv itself.")
-            return io.TextIOWrapper(archive.extractfile(member))  # type: ignore[type-var]
-        if path.suffix == ".zip":
-            archive_zip = zipfile.ZipFile(path)
-            inside = [n for n in archive_zip.namelist() if n.endswith(".csv")]
-            if len(inside) != 1:
-                raise EdgemoodError(f"{path} holds {len(inside)} csv files, one was wanted.")
-            return io.TextIOWrapper(archive_zip.open(inside[0]))
-        opener = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix, open)
-        return opener(path, "rt", newline="")  # type: ignore[return-value, operator]
-    except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise EdgemoodError(f"{path} cannot be opened: {error}. Fetch it again.") from error
+@contextmanager
+def _open_text(path: Path) -> Iterator[IO[str]]:
+    """The csv, which is to be read to its end: there are the checksums."""
+    with ExitStack() as stack:
+        archive: tarfile.TarFile | None = None
+        text: IO[str]
+        try:
+            if path.name.endswith((".tar.gz", ".tgz")):
+                archive = stack.enter_context(tarfile.open(path))
+                member = next((m for m in archive if m.name.endswith("fer2013.csv")), None)
+                if member is None:
+                    raise EdgemoodError(f"{path} holds no fer2013.csv. Pass the csv itself.")
+                text = io.TextIOWrapper(archive.extractfile(member))  # type: ignore[type-var]
+            elif path.suffix == ".zip":
+                packed = stack.enter_context(zipfile.ZipFile(path))
+                inside = [n for n in packed.namelist() if n.endswith(".csv")]
+                if len(inside) != 1:
+                    raise EdgemoodError(f"{path} holds {len(inside)} csv files, one was wanted.")
+                text = io.TextIOWrapper(packed.open(inside[0]))
+            else:
+                opener = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(
+                    path.suffix, open
+                )
+                text = opener(path, "rt", newline="")  # type: ignore[operator, assignment]
+        except _DAMAGED as error:
+            raise EdgemoodError(f"{path} cannot be opened: {error}. Fetch it again.") from error
+        yield stack.enter_context(text)
+        if archive is not None and archive.fileobj is not None:
+            while archive.fileobj.read(2**20):  # that of the whole archive
+                pass
 
 
 def _open_csv(path: Path) -> Dataset:
@@ -423,7 +454,7 @@ def _open_csv(path: Path) -> Dataset:
                 splits.append(_split_name(cells[usage].strip()) if usage is not None else ALL)
                 for i in others:
                     extra[header[i]].append(cells[i])
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError, csv.Error) as error:
+    except (*_DAMAGED, UnicodeDecodeError, csv.Error) as error:
         raise EdgemoodError(
             f"{path} breaks off or is damaged after row {len(labels)}: {error}. Fetch it again."
         ) from error
@@ -482,22 +513,27 @@ def _split_name(name: str) -> str:
 
 
 def _read_votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    with open(path, newline="") as text:
-        table = csv.DictReader(text)
-        missing = [name for name in FERPLUS_COLUMNS if name not in (table.fieldnames or [])]
-        if missing:
-            raise EdgemoodError(
-                f"{path} has no column '{missing[0]}': FER+'s fer2013new.csv was wanted. "
-                "Fetch it from github.com/microsoft/FERPlus."
-            )
-        usage: list[str] = []
-        votes: list[list[int]] = []
-        for row, cells in enumerate(table, start=1):
-            try:
-                votes.append([int(cells[name]) for name in FERPLUS_COLUMNS])
-            except (TypeError, ValueError):
-                raise _bad_row(path, row, "its votes are not whole numbers") from None
-            usage.append(cells["Usage"])
+    usage: list[str] = []
+    votes: list[list[int]] = []
+    try:
+        with open(path, newline="") as text:
+            table = csv.DictReader(text)
+            for name in ("Usage", *FERPLUS_COLUMNS):
+                if name not in (table.fieldnames or []):
+                    raise EdgemoodError(
+                        f"{path} has no column '{name}': FER+'s fer2013new.csv was wanted. "
+                        "Fetch it from github.com/microsoft/FERPlus."
+                    )
+            for row, cells in enumerate(table, start=1):
+                try:
+                    votes.append([int(cells[name]) for name in FERPLUS_COLUMNS])
+                except (TypeError, ValueError):
+                    raise _bad_row(path, row, "its votes are not whole numbers") from None
+                usage.append(cells["Usage"])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise EdgemoodError(
+            f"{path} cannot be read: {error}. Fetch it again from github.com/microsoft/FERPlus."
+        ) from error
     return np.array(usage), np.array(votes)
 
 
@@ -523,7 +559,7 @@ def _open_folder(path: Path) -> Dataset:
 def _open_zip(path: Path) -> Dataset:
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise EdgemoodError(f"{path} is not a whole zip: {error}. Fetch it again.") from error
     names = archive.namelist()
     if any(name.endswith(".csv") for name in names) and not any(
@@ -560,7 +596,7 @@ def _from_files(path: Path, files: list[str], load: Callable[[str], bytes]) -> D
         try:
             data = np.frombuffer(load(name), np.uint8)
             return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-        except (OSError, zipfile.BadZipFile, cv2.error):
+        except (*_DAMAGED, cv2.error):
             return None
 
     def pictures(rows: np.ndarray) -> Iterator[np.ndarray]:

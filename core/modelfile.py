@@ -26,14 +26,13 @@ from typing import Any
 from edgemood import weights
 from edgemood.crop import FER2013, SIZE, Framing
 from edgemood.errors import EdgemoodError
-from edgemood.files import replace_file
+from edgemood.files import read_bytes, replace_file
 from edgemood.protobuf import bytes_field, fields
 
 SCHEMA = 1
 KEY = "edgemood"  # the metadata_props key that holds the card as JSON
 # A zip may claim to unpack to anything; a card is a few kB.
 LARGEST_CARD = 1_000_000
-LARGEST_MODEL = 200_000_000
 # An ONNX file has some twenty fields at its outermost level. Other bytes may look like millions.
 MOST_FIELDS = 10_000
 
@@ -220,42 +219,6 @@ def write_model(path: str | os.PathLike[str], network: bytes, card: Card) -> Non
     data = pack_model(network, card)
     with replace_file(path) as file:
         file.write(data)
-
-
-def read_bytes(path: Path, wanted: str, remedy: str) -> bytes:
-    """The bytes of a model of any kind.
-
-    wanted, remedy: for the message, what it should be and what to do. Raises EdgemoodError where
-    the file is not there, cannot be read, is empty, too large, or a Git LFS pointer.
-    """
-    try:
-        # Other things than files may never end, or never begin.
-        if path.exists() and not path.is_file():
-            raise EdgemoodError(
-                f"{path} is {'a folder' if path.is_dir() else 'no file'}, {wanted} was wanted. "
-                f"{remedy}"
-            )
-        too_large = path.stat().st_size > LARGEST_MODEL
-        data = b"" if too_large else path.read_bytes()
-    except FileNotFoundError:
-        raise EdgemoodError(f"{path} is not there: {wanted} was wanted. {remedy}") from None
-    except OSError as error:
-        raise EdgemoodError(
-            f"{path} cannot be read: {error.strerror}; {wanted} was wanted. {remedy}"
-        ) from error
-    if too_large:
-        raise EdgemoodError(
-            f"{path} is too large: {wanted} of at most {LARGEST_MODEL / 1e6:.0f} MB was wanted. "
-            f"{remedy}"
-        )
-    if data.startswith(b"version https://git-lfs"):
-        raise EdgemoodError(
-            f"{path} is a Git LFS pointer, not the model itself. Run `git lfs pull`, or copy the "
-            "real file."
-        )
-    if not data:
-        raise EdgemoodError(f"{path} is empty, {wanted} was wanted. {remedy}")
-    return data
 
 
 def _digest(network: bytes, card: str) -> str:

@@ -51,11 +51,11 @@ def varint(data: bytes | memoryview, at: int = 0) -> tuple[int, int]:
 def bytes_field(number: int, body: bytes) -> bytes:
     """A field of bytes, text or a message, as it stands in the message around it."""
 
-    def varint(value: int) -> bytes:
+    def coded(value: int) -> bytes:
         out = bytearray()
         while value > 0x7F:
             out.append(value & 0x7F | 0x80)
             value >>= 7
         return bytes([*out, value])
 
-    return varint(number << 3 | _BYTES) + varint(len(body)) + body
+    return coded(number << 3 | _BYTES) + coded(len(body)) + body

@@ -1,0 +1,1 @@
+"""Export: a trained Keras network -> ONNX and TFLite files, each proved to answer as it does."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.resources
 import os
 import tempfile
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +17,10 @@ from edgemood.errors import EdgemoodError
 from edgemood.export import parity
 from edgemood.export.card_page import card_page
 from edgemood.export.quantize import calibration_sample, quantize_onnx, quantize_tflite
-from edgemood.export.source import Source, multiply_accumulates
+from edgemood.export.source import Source, first_line, multiply_accumulates
 from edgemood.export.to_onnx import to_onnx
 from edgemood.export.to_tflite import to_tflite
-from edgemood.files import replace_file
+from edgemood.files import make_folder, write_together
 from edgemood.modelfile import Card, pack_model
 from edgemood.noise import quiet
 from edgemood.runtime.engines import EmotionModel
@@ -87,7 +86,7 @@ def deploy(source: Source, dataset: Dataset, output: Path | None = None) -> list
             shipped[path.name] = cards[ending], len(files[path])
     page = card_page(shipped, split, dataset.path.name)
     files[output / f"emotion-{source.name}.md"] = page.encode()
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output, "--output")
     write_together(files)
     for path, data in files.items():
         say(f"wrote {path} ({len(data) / 1000:.0f} kB)")
@@ -146,7 +145,10 @@ def pictures_for(source: Source, dataset: Dataset) -> tuple[np.ndarray, Dataset,
 
 
 def convert(source: Source, calibration: np.ndarray) -> dict[str, bytes]:
-    """The network in every format and precision, ending of the file -> bytes without a card."""
+    """The network in every format and precision, ending of the file -> bytes without a card.
+
+    Raises EdgemoodError (exit code 1) where a format lacks one of its operators.
+    """
     networks: dict[str, bytes] = {}
     steps = {
         ".onnx": lambda: to_onnx(source.model),
@@ -156,8 +158,15 @@ def convert(source: Source, calibration: np.ndarray) -> dict[str, bytes]:
     }
     for ending, step in steps.items():
         say(f"converting to {ending}")
-        with quiet():
-            networks[ending] = step()
+        try:
+            with quiet():
+                networks[ending] = step()
+        except Exception as error:  # converters raise whatever the operator leads them to
+            raise EdgemoodError(
+                f"emotion-{source.name}{ending} cannot be made: {first_line(error)}. Put layers "
+                "that ONNX and TFLite have in the place of what this names, such as ReLU for GELU.",
+                exit_code=1,
+            ) from error
     return networks
 
 
@@ -176,12 +185,3 @@ def judge(
             path.write_bytes(pack_model(network, replace(card, precision=FILES[ending])))
             engines[ending] = EmotionModel(path).predict
         return parity.measure(answer, engines, judged)
-
-
-def write_together(files: dict[Path, bytes]) -> None:
-    """Write every file beside its destination, then move all into place; an error moves none."""
-    with ExitStack() as stack:
-        for path, data in files.items():
-            file = stack.enter_context(replace_file(path))
-            file.write(data)
-            file.flush()  # a full disk shows now, not when the first are in place

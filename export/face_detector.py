@@ -1,4 +1,4 @@
-"""A detector's run folder -> face.onnx, a network that cv2.FaceDetectorYN runs.
+"""A detector's run folder -> face.onnx, a network that cv2.FaceDetectorYN runs, and its page.
 
 In: `input`, float32 [1, 3, height, width], BGR, 0..255, height and width multiples of 32. Out: for
 each stride s of 8, 16 and 32 `cls_s`, `obj_s`, `bbox_s` and `kps_s`, float32 [1, cells, 1|1|4|10],
@@ -21,8 +21,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgemood.console import say
 from edgemood.errors import EdgemoodError
+from edgemood.export.card_page import detector_page
+from edgemood.export.source import CONFIG, MODEL, load_keras
 from edgemood.export.to_onnx import OPSET
-from edgemood.files import replace_file
+from edgemood.files import make_folder, write_together
 from edgemood.modelfile import seal
 from edgemood.noise import quiet
 from edgemood.yunet import OUTPUTS, PARTS, STRIDES, faces_in, joined
@@ -125,7 +127,7 @@ def run(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:
 
 
 def deploy(run: Path, output: Path | None = None) -> Path:
-    """Write a finished run's detector as face.onnx; returns its path.
+    """Write a finished run's detector as face.onnx, with a page face.md; returns the file's path.
 
     output: folder; None: the run's own, since a detector is deployed only when it is good enough.
     Raises EdgemoodError where the run is not one, or the file does not answer as its network.
@@ -135,8 +137,9 @@ def deploy(run: Path, output: Path | None = None) -> Path:
     with quiet():
         verify(data, network)
     path = (output or run) / NAME
-    with replace_file(path) as file:
-        file.write(data)
+    make_folder(path.parent, "--output")
+    page = detector_page(metadata, network.count_params(), len(data))
+    write_together({path: data, path.with_suffix(".md"): page.encode()})
     say(f"wrote {path} ({len(data) / 1000:.0f} kB); use it with --detector {path}")
     return path
 
@@ -144,14 +147,14 @@ def deploy(run: Path, output: Path | None = None) -> Path:
 def read(folder: Path) -> tuple[keras.Model, dict[str, str]]:
     """The folded network of a finished run and the metadata that its file should carry."""
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / CONFIG).read_text())
         card = config["card"]
-        network = keras.models.load_model(folder / "model.keras", compile=False)
     except (OSError, ValueError, KeyError) as error:
         raise EdgemoodError(
-            f"{folder} is not the folder of a finished run: {error}. Name one that `edgemood train "
-            "--recipe face` wrote, or finish it with --resume."
+            f"{folder} is not the folder of a finished run: a {CONFIG} with a card was wanted. "
+            "Name one that `edgemood train --recipe face` wrote, or finish it with --resume."
         ) from error
+    network = load_keras(folder / MODEL)
     shapes = [(shape[0], shape[3]) for shape in (tensor.shape for tensor in network.outputs)]
     if shapes != [(None, sum(PARTS.values()))] * len(STRIDES):
         raise EdgemoodError(

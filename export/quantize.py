@@ -67,7 +67,8 @@ def quantize_onnx(network: bytes, crops: np.ndarray) -> bytes:
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)
         nodes = onnx.load(prepared).graph.node
         weighted = [i for i, node in enumerate(nodes) if node.op_type in ("Conv", "Gemm", "MatMul")]
-        in_float = [*nodes[: weighted[1]], *nodes[weighted[-1] :]]
+        # A network of a single layer with weights, or none, stays in float as a whole.
+        in_float = nodes if len(weighted) < 2 else [*nodes[: weighted[1]], *nodes[weighted[-1] :]]
         quantize_static(
             prepared,
             done,

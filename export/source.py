@@ -107,15 +107,25 @@ def _load(path: Path, classes: int) -> keras.Model:
     return model
 
 
-def load_network(path: Path, classes: int) -> keras.Model:
-    """A Keras file; EdgemoodError where it cannot be loaded or has other shapes than a face's."""
+def load_keras(path: Path) -> keras.Model:
+    """A Keras file of any network; EdgemoodError where it cannot be loaded."""
     try:
-        model = keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever the damaged part of the file leads to
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise EdgemoodError(
-            f"{path} cannot be loaded as a Keras network: {reason[0]}. Train or save it again."
+            f"{path} cannot be loaded as a Keras network: {first_line(error)}. Train or save it "
+            "again."
         ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error of Keras or a converter says, which may be pages; else what it is."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def load_network(path: Path, classes: int) -> keras.Model:
+    """As `load_keras`; EdgemoodError also where it has other shapes than a face's."""
+    model = load_keras(path)
     wanted = (None, SIZE, SIZE, 1), (None, classes)
     # A network that is a class of its own has no shapes before it is called.
     found = getattr(model, "input_shape", None), getattr(model, "output_shape", None)

@@ -142,7 +142,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detector-engine",
         metavar="NAME",
-        default="opencv",
         help="what runs the face detector: opencv (default) or onnxruntime",
     )
     parser.add_argument(
@@ -226,7 +225,8 @@ def _host_and_port(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
     is_bare = ":" in host and "[" not in text
-    if is_bare or not re.fullmatch(HOST, host) or not re.fullmatch(r"\d{1,5}", port):
+    is_port = re.fullmatch(r"\d{1,5}", port) is not None and int(port) < 2**16
+    if is_bare or not re.fullmatch(HOST, host) or not is_port:
         raise argparse.ArgumentTypeError(
             f"{text} is not HOST:PORT, for example 0.0.0.0:8765; SOURCE goes before --serve"
         )
@@ -243,7 +243,7 @@ def main(args: argparse.Namespace) -> int:
     from edgemood.runtime.engines import EmotionModel
     from edgemood.runtime.faces import STILL_SIDES, FaceDetector
     from edgemood.runtime.pipeline import Pipeline, default_model
-    from edgemood.runtime.profile import Profile, read_profile
+    from edgemood.runtime.profile import MOST_THREADS, Profile, read_profile
     from edgemood.runtime.sinks import CsvRows, JsonLines, Window, no_display, save_sink
     from edgemood.runtime.timeline import Timeline
 
@@ -267,6 +267,10 @@ def main(args: argparse.Namespace) -> int:
             f"{args.jsonl} cannot hold both lines of JSON and rows of CSV: name another file with "
             "--csv."
         )
+    if (args.threads or 1) > MOST_THREADS:
+        raise EdgemoodError(
+            f"--threads is {args.threads}, at most {MOST_THREADS} were wanted: write fewer."
+        )
     profile = read_profile(args.profile) if args.profile else Profile()
     tally = Tally()
     save: str | None = args.save
@@ -287,14 +291,15 @@ def main(args: argparse.Namespace) -> int:
             cv2.setNumThreads(threads)
             engine = args.engine or (None if args.model else profile.engine)
             model = EmotionModel(args.model or profile.model or default_model(), engine, threads)
+            # The profile's engine was chosen for the profile's detector, which it may alone run.
+            chosen = Profile() if args.detector else profile
+            looks_in = args.detector_engine or chosen.detector_engine
             sides = STILL_SIDES if source.is_pictures else profile.sides
             every = 1 if source.is_pictures else args.detect_every or profile.detect_every
             pipeline = stack.enter_context(
                 Pipeline(
                     model,
-                    FaceDetector(
-                        args.detector or profile.detector, sides, args.detector_engine, threads
-                    ),
+                    FaceDetector(args.detector or profile.detector, sides, looks_in, threads),
                     detect_every=every,
                     raw=args.raw,
                     neutral=args.neutral,

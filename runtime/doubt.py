@@ -1,8 +1,9 @@
 """A face's place, landmarks and crop -> None, or why its reading should not be relied on.
 
-Each bound lies where about a fifth of the accuracy is lost: at 53 %, where the model reads 66.5 %
-of PublicTest undamaged (emotion-small.int8.onnx). `edgemood steadiness` prints what damage of which
-strength costs, how much of it is marked, and how right the rest is (see docs/readings.md).
+Each bound lies where about a fifth of the accuracy is lost: at 53 %, where the emotion-small.int8
+that it was chosen with read 66.5 % of PublicTest undamaged. `edgemood steadiness` prints what
+damage of which strength costs, how much of it is marked, and how right the rest is;
+docs/readings.md has the figures of the model that ships.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,10 +20,14 @@ import numpy as np
 from edgemood import weights
 from edgemood.errors import EdgemoodError
 from edgemood.fetch import cached, kept
-from edgemood.modelfile import is_sealed, read_bytes
+from edgemood.files import read_bytes
+from edgemood.modelfile import is_sealed
 from edgemood.runtime.engines import onnx_session
 from edgemood.values import Box, Face
 from edgemood.yunet import OUTPUTS, PARTS, STRIDES, faces_in, joined
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 SCORE, OVERLAP, CANDIDATES = 0.6, 0.3, 5000
 ENGINES = ("opencv", "onnxruntime")
@@ -92,8 +97,11 @@ class FaceDetector:
                 "wanted."
             )
         try:
-            _check(self.path, network)
-            self._find = _opencv(network) if engine == "opencv" else _onnxruntime(network, threads)
+            session = _tried(self.path, network, threads)
+            if engine == "opencv":
+                self._find = opencv_find(network)
+            else:
+                self._find = _onnxruntime(network, threads, session)
             # Any network that parses is accepted until it is asked for faces.
             self._find(np.zeros((sides[0], sides[0], 3), np.uint8), SCORE)
         except (cv2.error, ValueError) as error:
@@ -130,9 +138,7 @@ class FaceDetector:
             sides = self.sides if region is None else REGION_SIDES
         height, width = image.shape[:2]
         longest = max(height, width)
-        # A small picture is enlarged to the smallest side; a larger look needs the pixels for it.
-        smallest = min(sides)
-        sides = list(dict.fromkeys(max(smallest, min(side, longest)) for side in sides))
+        sides = input_sides(sides, longest)
         faces: list[Face] = []
         for side in sides:
             # A very long, thin picture keeps at least one row.
@@ -150,7 +156,7 @@ class FaceDetector:
         """Box, landmarks, score of each face in a picture's pixels, float32 [n, 15]."""
         try:
             found = self._find(image, least)
-        except cv2.error as error:
+        except (cv2.error, ValueError) as error:
             raise EdgemoodError(
                 f"{self.path} cannot look at a picture of {image.shape[1]}x{image.shape[0]}, a "
                 "network for any size was wanted. Pass another file with --detector or "
@@ -159,6 +165,16 @@ class FaceDetector:
             ) from error
         # A damaged network's faces may be larger than memory; none is twice as large as a picture.
         return found[(np.abs(found[:, :4]) < 2 * max(image.shape)).all(axis=1)]
+
+
+def input_sides(sides: Sequence[int], longest: int) -> list[int]:
+    """Longest side of the network's input for each look at a picture, in pixels.
+
+    sides: as asked for. longest: of the picture. A small picture is enlarged to the smallest side;
+    a larger look needs the pixels for it, and is left out where it would repeat another.
+    """
+    smallest = min(sides)
+    return list(dict.fromkeys(max(smallest, min(side, longest)) for side in sides))
 
 
 def find_detector(path: str | os.PathLike[str] | None = None) -> Path:
@@ -173,7 +189,7 @@ def local_detector(path: str | os.PathLike[str] | None = None) -> Path | None:
     """The file that `find_detector` names; None where it would have to fetch YuNet first."""
     named = path or os.environ.get("EDGEMOOD_DETECTOR")
     if named:
-        return Path(named).expanduser()
+        return Path(os.path.expanduser(named))
     shipped = Path(str(files("edgemood.models") / "face.onnx"))
     return shipped if shipped.exists() else kept(YUNET, YUNET_SHA256)
 
@@ -189,7 +205,8 @@ def fetch_yunet(address: str = YUNET_ADDRESS) -> Path:
     )
 
 
-def _opencv(network: bytes) -> Find:
+def opencv_find(network: bytes) -> Find:
+    """A network that is known to be whole, in OpenCV. Raises cv2.error where it is no detector."""
     size = (SIDES[0], SIDES[0])
     with _quiet_opencv():
         net = cv2.FaceDetectorYN.create(
@@ -214,21 +231,28 @@ def _opencv(network: bytes) -> Find:
     return find
 
 
-def _onnxruntime(network: bytes, threads: int) -> Find:
-    """Raises ValueError where ONNX Runtime cannot run the network, at any size."""
+def _onnxruntime(network: bytes, threads: int, tried: InferenceSession | None) -> Find:
+    """Raises ValueError where ONNX Runtime cannot run the network, at any size.
+
+    tried: the session that has run it already, if there is one.
+    """
     try:
-        session = onnx_session(network, threads)
+        session = tried or onnx_session(network, threads)
+        (entry,) = session.get_inputs()
+        height, width = entry.shape[2:]
     except Exception as error:
         raise ValueError(str(error)) from error
-    (entry,) = session.get_inputs()
-    if any(isinstance(side, int) for side in entry.shape[2:]):
-        raise ValueError(f"its input is fixed to {entry.shape[3]}x{entry.shape[2]}")
+    if isinstance(height, int) or isinstance(width, int):
+        raise ValueError(f"its input is fixed to {width}x{height}")
 
     def find(image: np.ndarray, least: float) -> np.ndarray:
         below, beside = -image.shape[0] % 32, -image.shape[1] % 32
         if below or beside:
             image = cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_CONSTANT)
-        answers = session.run(list(OUTPUTS), {entry.name: cv2.dnn.blobFromImage(image)})
+        try:
+            answers = session.run(list(OUTPUTS), {entry.name: cv2.dnn.blobFromImage(image)})
+        except Exception as error:
+            raise ValueError(str(error)) from error
         cells = joined(dict(zip(OUTPUTS, answers)))
         return faces_in(cells, image.shape[0], image.shape[1], least, OVERLAP)
 
@@ -249,22 +273,22 @@ def _face(row: np.ndarray, scale: np.ndarray, corner: tuple[int, int]) -> Face |
     return Face(box, float(row[14]), points[2:] + np.array(corner, np.float32))
 
 
-def _check(path: Path, network: bytes) -> None:
-    """Raise ValueError for a network that OpenCV should not see.
+def _tried(path: Path, network: bytes, threads: int) -> InferenceSession | None:
+    """Where ONNX Runtime had to try a network first; raises ValueError for one that is unfit.
 
     OpenCV 5 crashes on one YuNet in seven that has a bit flipped outside its weights. What carries
     a digest, or is YuNet, is known to be whole. ONNX Runtime tries what else there is, in 50 ms:
     after that, none of 10,500 such networks crashed OpenCV.
     """
     if hashlib.sha256(network).hexdigest() == YUNET_SHA256:
-        return
+        return None
     if path.name == YUNET:
         raise ValueError("it is damaged, or another YuNet than its name says")
     if is_sealed(network):
-        return
+        return None
     weights.check(network)
     try:
-        session = onnx_session(network)
+        session = onnx_session(network, threads)
         (entry,) = session.get_inputs()
         height, width = (side if isinstance(side, int) else SIDES[0] for side in entry.shape[2:])
         if not (0 < height <= 2000 and 0 < width <= 2000):
@@ -280,6 +304,7 @@ def _check(path: Path, network: bytes) -> None:
     ]
     if [answer.shape for answer in answers] != shapes:
         raise ValueError("its outputs have other shapes than YuNet's")
+    return session
 
 
 @contextmanager

@@ -209,6 +209,8 @@ class Patch:
         self._corner = min(max(0, x), columns - 1), min(max(0, y), rows - 1)
         right, bottom = max(x + width, self._corner[0] + 1), max(y + height, self._corner[1] + 1)
         self._samples = _sampled(image, *self._corner, right, bottom, self._step)
+        # All one gray, it would be found everywhere: OpenCV gives such a patch a correlation of 1.
+        self._is_plain = bool((self._samples == self._samples[0, 0]).all())
 
     def find(self, image: np.ndarray, near: Box) -> Face | None:
         """The face in another frame, moved; None where nothing near this box looks like it."""
@@ -220,11 +222,11 @@ class Patch:
         there = _sampled(
             image, x, y, x + 2 * reach + columns * step, y + 2 * reach + rows * step, step
         )
-        if there.shape[0] < rows or there.shape[1] < columns:
+        if there.shape[0] < rows or there.shape[1] < columns or self._is_plain:
             return None
         match = cv2.matchTemplate(there, self._samples, cv2.TM_CCOEFF_NORMED)
         _, best, _, (column, row) = cv2.minMaxLoc(match)
-        if not best >= ALIKE:  # nor NaN, of a patch that is all one gray
+        if best < ALIKE:
             return None
         across = round(x + step * (column + _summit(match[row], column)) - self._corner[0])
         down = round(y + step * (row + _summit(match[:, column], row)) - self._corner[1])

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from edgemood.errors import EdgemoodError
-from edgemood.files import write_text
+from edgemood.files import read_bytes, write_text
 from edgemood.runtime.smoothing import FLOOR
 
 NEUTRAL = "neutral"
@@ -102,19 +102,17 @@ def load_neutral(path: str | os.PathLike[str], labels: tuple[str, ...]) -> Neutr
     labels: of the model that it is to be used with.
     """
     neutral_place(labels)
+    remedy = "Make it with --calibrate and --save-neutral."
+    data = read_bytes(Path(path), "a resting face", remedy)
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = json.loads(data)
         rest = values["rest"] if values["schema"] == SCHEMA else None
-    except OSError as error:
-        raise EdgemoodError(
-            f"{path} cannot be read: {error.strerror}. Make it with --calibrate and --save-neutral."
-        ) from error
     except (ValueError, KeyError, TypeError, RecursionError):
         rest = None
     if not isinstance(rest, dict) or not _are_probabilities(list(rest.values())):
         raise EdgemoodError(
-            f"{path} is not a resting face of schema {SCHEMA}, as --save-neutral writes it. Make "
-            "it again with --calibrate and --save-neutral."
+            f"{path} is not a resting face of schema {SCHEMA}, as --save-neutral writes it. "
+            f"{remedy}"
         )
     if sorted(rest) != sorted(labels):
         raise EdgemoodError(

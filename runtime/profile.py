@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from edgemood.errors import EdgemoodError
-from edgemood.files import write_text
-from edgemood.modelfile import read_bytes
+from edgemood.files import read_bytes, write_text
+from edgemood.runtime import faces
 from edgemood.runtime.engines import ENGINES
-from edgemood.runtime.faces import SIDES
 from edgemood.runtime.following import Every
 
 SCHEMA = 1
@@ -31,15 +30,16 @@ class Profile:
     """What `edgemood run` does where its command line doesn't say; by default, what it does anyway.
 
     model, detector: files; None: those that run picks. engine: for the model, None: the first that
-    reads it. threads: of the networks. sides: see `FaceDetector`. detect_every: see `Pipeline`.
-    about: for a person, why it is so.
+    reads it. threads: of the networks. detector_engine, sides: see `FaceDetector`. detect_every:
+    see `Pipeline`. about: for a person, why it is so.
     """
 
     model: Path | None = None
     engine: str | None = None
     threads: int = 1
     detector: Path | None = None
-    sides: tuple[int, ...] = SIDES
+    detector_engine: str = faces.ENGINES[0]
+    sides: tuple[int, ...] = faces.SIDES
     detect_every: Every = "auto"
     about: str = ""
 
@@ -96,7 +96,7 @@ def _profile(values: dict[str, Any]) -> Profile:
             raise ValueError(f"its {name} is {_text(value)[:40]}, {wanted} was wanted")
     for name in ("model", "detector"):
         if values.get(name) is not None:
-            values[name] = Path(values[name]).expanduser()
+            values[name] = Path(os.path.expanduser(values[name]))
     if "sides" in values:
         values["sides"] = tuple(values["sides"])
     return Profile(**values)
@@ -122,6 +122,10 @@ _FITS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         f"a whole number from 1 to {MOST_THREADS}",
     ),
     "detector": (_is_file, "a file's name or null"),
+    "detector_engine": (
+        lambda value: isinstance(value, str) and value in faces.ENGINES,
+        " or ".join(faces.ENGINES),
+    ),
     "sides": (
         lambda value: (
             isinstance(value, list)

@@ -10,9 +10,9 @@ FLOOR = 1e-3
 
 # Log-probabilities are averaged with the first time constant, and a label is given up when others
 # have led for longer than the second, not counting as long as it led again. Both in seconds, chosen
-# together by what `edgemood steadiness` measures of emotion-small.int8.onnx: label changes a second
-# on expressive.mp4 and webcam-home.mp4 (small-face.mp4 has none), and the p90 of the reaction to
-# steps of held pictures.
+# together by what `edgemood steadiness` measured of the first emotion-small.int8.onnx: changes of
+# the label a second on expressive.mp4 and webcam-home.mp4 (small-face.mp4 has none), and the p90 of
+# the reaction to steps of held pictures. docs/readings.md has the figures of the model that ships.
 #   as the model says                                        3.1 and 0.8, 0.00 s
 #   averaged over 0.3 s, no dwell                            0.3 and 0.3, 0.46 s *
 #   averaged over 0.15 s, dwell 0.45 s                       0.1 and 0.1, 0.57 s

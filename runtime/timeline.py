@@ -14,9 +14,9 @@ import numpy as np
 
 from edgemood.datasets import PICTURES
 from edgemood.errors import EdgemoodError
-from edgemood.files import replace_file
 from edgemood.runtime.draw import FONT, INK, MUTED, PALETTE, PAPER, Colour
 from edgemood.runtime.sinks import Result, Sink
+from edgemood.runtime.sinks.pictures import write_picture
 
 # Seconds without a frame that make a gap, as a frame without the face does.
 GAP = 2.0
@@ -100,10 +100,15 @@ def read_lines(path: str | os.PathLike[str]) -> Spans:
     for number, text in _lines(Path(path)):
         try:
             line = json.loads(text)
-            faces = [(f["track"], f["emotion"], f["unsure"] is not None) for f in line["faces"]]
-            if line["faces"]:
-                spans.labels = tuple(line["faces"][0]["probabilities"])
-            spans.add(float(line["time"]), faces)
+            time = float(line["time"])
+            faces = [
+                (f["track"], str(f["emotion"]), f["unsure"] is not None) for f in line["faces"]
+            ]
+            if not math.isfinite(time) or not all(type(track) is int for track, _, _ in faces):
+                raise ValueError
+            if faces:
+                spans.labels = tuple(map(str, line["faces"][0]["probabilities"]))
+            spans.add(time, faces)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EdgemoodError(
                 f"{path} line {number} is no reading: a file that `edgemood run --jsonl` wrote was "
@@ -133,7 +138,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def picture_path(path: str | os.PathLike[str]) -> Path:
     """The path of a picture to be written; EdgemoodError where it can't be."""
-    target = Path(path).expanduser()
+    target = Path(os.path.expanduser(path))
     if target.suffix.lower() not in PICTURES:
         raise EdgemoodError(
             f"{path} does not end as a picture does: one of {' '.join(sorted(PICTURES))} was "
@@ -144,12 +149,6 @@ def picture_path(path: str | os.PathLike[str]) -> Path:
             f"{path} cannot be written: {target.parent} is no folder that can. Name another place."
         )
     return target
-
-
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write a BGR uint8 [H, W, 3] picture, whole or not at all."""
-    with replace_file(path) as file:
-        file.write(cv2.imencode(path.suffix.lower(), picture)[1].tobytes())
 
 
 # --- drawing ------------------------------------------------------------------------------------

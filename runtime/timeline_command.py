@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from edgemood.runtime.timeline import draw, picture_path, read_lines, write_picture
+    from edgemood.runtime.sinks.pictures import write_picture
+    from edgemood.runtime.timeline import draw, picture_path, read_lines
 
     path = picture_path(args.picture)
     write_picture(path, draw(read_lines(args.lines)))

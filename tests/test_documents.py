@@ -185,7 +185,13 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stranger(desk: Path, detector: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def stranger(
+    desk: Path,
+    detector: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    without_xla: None,
+) -> Path:
     """In a copy of the desk, without a display, with `edgemood` among the programs."""
     folder = Path(shutil.copytree(desk, tmp_path / "clone", symlinks=True))
     monkeypatch.chdir(folder)
@@ -196,15 +202,6 @@ def stranger(desk: Path, detector: str, tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.delenv(name, raising=False)
     for name, less in LESS.items():
         monkeypatch.setattr(bench, name, less)
-    import keras  # not above: a look at the links would wait for TensorFlow
-
-    # What XLA saves in an epoch is a fraction of the time that it takes.
-    compiled = keras.Model.compile
-    monkeypatch.setattr(
-        keras.Model,
-        "compile",
-        lambda *args, **options: compiled(*args, **{**options, "jit_compile": False}),
-    )
     return folder
 
 

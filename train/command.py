@@ -17,7 +17,6 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe",
-        default="small",
         help="what to train: small (default), nano, teacher or seed; face: the face detector",
     )
     parser.add_argument(
@@ -26,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default EDGEMOOD_DATA",
     )
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
+    parser.add_argument("--seed", type=int, help="of everything random; default 0")
     parser.add_argument(
         "--run", type=Path, help="folder to write; default runs/<recipe>, then <recipe>-2, ..."
     )
@@ -41,7 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--teacher",
         type=Path,
         action="append",
-        default=[],
         metavar="RUN",
         help="small, nano: learn from this finished run too; may be given more than once",
     )
@@ -50,12 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="RUN",
-        help="go on with a run that was stopped; default the newest one",
+        help="go on with a run that was stopped, as it was started; default the newest one",
     )
 
 
 def main(args: argparse.Namespace) -> int:
     from edgemood.console import say
+    from edgemood.errors import EdgemoodError
     from edgemood.noise import quiet
 
     with quiet():
@@ -66,14 +65,22 @@ def main(args: argparse.Namespace) -> int:
 
         keras.ops.zeros(1)  # the first tensor makes TensorFlow look for devices, aloud
 
-    if args.resume is None and args.recipe == detector_runs.NAME:
-        run = detector_runs.start(args.data, args.epochs, args.seed, args.run, args.weights)
-    elif args.resume is None:
-        run = runs.start(
-            args.recipe, args.data, args.epochs, args.seed, args.run, args.teacher, args.weights
-        )
-    else:
+    recipe, seed, teachers = args.recipe or "small", args.seed or 0, args.teacher or []
+    if args.resume is not None:
+        names = ("recipe", "data", "epochs", "seed", "run", "weights", "teacher")
+        given = [f"--{name}" for name in names if getattr(args, name) is not None]
+        if given:
+            raise EdgemoodError(
+                f"--resume goes on with a run as it was started, {given[0]} would change it. Leave "
+                f"{given[0]} out, or start a new run without --resume."
+            )
         run = runs.find_unfinished(Path(args.resume) if args.resume else None)
+    elif recipe != detector_runs.NAME:
+        run = runs.start(recipe, args.data, args.epochs, seed, args.run, teachers, args.weights)
+    elif teachers:
+        raise EdgemoodError(f"recipe '{recipe}' learns from no teacher. Leave --teacher out.")
+    else:
+        run = detector_runs.start(args.data, args.epochs, seed, args.run, args.weights)
     detector = runs.read_config(run)["name"] == detector_runs.NAME
     try:
         (detector_runs if detector else runs).train(run)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from edgemood.console import say, track
-from edgemood.datasets import Dataset, open_dataset
+from edgemood.datasets import TRAINING, Dataset, open_dataset
 from edgemood.errors import EdgemoodError
 from edgemood.files import replace_file
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     try:
-        faces = mean_faces(open_dataset(args.data).split("Training"))
+        faces = mean_faces(open_dataset(args.data).split(TRAINING))
         for label, face in faces.items():
             png = cv2.imencode(".png", face, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
             with replace_file(args.out / f"{label}.png") as file:

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from edgemood.console import track
-from edgemood.errors import EdgemoodError
 
 if TYPE_CHECKING:
     from edgemood.datasets import Dataset
@@ -25,18 +24,11 @@ def soft_targets(
 ) -> np.ndarray:
     """The teachers' heated probabilities: float32 [len(dataset), classes], zeros where not chosen.
 
-    teachers: `model.keras` files of finished runs, pixels [N, 48, 48, 1] -> probabilities. Their
-    probabilities, for a picture as it is and mirrored, are averaged: a student of the mean learns
-    that a face and its mirror image say the same. chosen: indices into `dataset`.
-    Raises EdgemoodError where a teacher knows another number of classes.
+    teachers: `model.keras` files of finished runs on the same classes, pixels [N, 48, 48, 1] ->
+    probabilities. These, for a picture as it is and mirrored, are averaged: a student of the mean
+    learns that a face and its mirror image say the same. chosen: indices into `dataset`.
     """
     models = [keras.models.load_model(path) for path in teachers]
-    for path, model in zip(teachers, models):
-        if model.output_shape[-1] != len(dataset.classes):
-            raise EdgemoodError(
-                f"{path} knows {model.output_shape[-1]} classes, {len(dataset.classes)} were "
-                "wanted, as the data has. Name another run with --teacher."
-            )
     targets = np.zeros((len(dataset), len(dataset.classes)), np.float32)
     parts = np.array_split(chosen, max(1, len(chosen) // 512))
     for part in track(parts, "asking the teachers", len(parts)):

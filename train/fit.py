@@ -7,6 +7,7 @@ bit as one that was not.
 from __future__ import annotations
 
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from keras import ops
 from edgemood.console import say, track
 from edgemood.crop import SIZE
 from edgemood.datasets import Dataset
+from edgemood.errors import EdgemoodError
 from edgemood.files import replace_file
 from edgemood.metrics import accuracy, negative_log_likelihood, softmax
 from edgemood.train.augment import augment, mixup
@@ -98,11 +100,18 @@ class State:
             np.savez(file, history=rows, seconds=self.seconds, **arrays)
 
     def load(self, path: Path) -> None:
-        with np.load(path) as saved:
-            for i, variable in enumerate(self._variables()):
-                variable.assign(saved[f"{i:04}"])
-            self.seconds = float(saved["seconds"])
-            self.history = [dict(zip(self.columns, row.tolist())) for row in saved["history"]]
+        """What `save` wrote; EdgemoodError where it is damaged or the network has changed since."""
+        try:
+            with np.load(path) as saved:
+                for i, variable in enumerate(self._variables()):
+                    variable.assign(saved[f"{i:04}"])
+                self.seconds = float(saved["seconds"])
+                self.history = [dict(zip(self.columns, row.tolist())) for row in saved["history"]]
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise EdgemoodError(
+                f"{path} is damaged, or of another network than the run would have now: {error}. "
+                "Start a new run."
+            ) from error
         for row in self.history:
             row["epoch"] = int(row["epoch"])
 
@@ -143,7 +152,9 @@ def prepare(recipe: Recipe, classes: int, outputs: int, steps: int, epochs: int)
             ops.argmax(targets[:, :classes], axis=1), ops.argmax(logits[:, :classes], axis=1)
         )
 
-    return begin(model, optimizer, loss, [right])
+    # Not the function alone: its variables would be made in the first step, which is then traced
+    # twice.
+    return begin(model, optimizer, loss, [keras.metrics.MeanMetricWrapper(right)])
 
 
 def begin(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -19,11 +20,13 @@ EXAMPLES = (
     "edgemood models --list",
     "edgemood models --ladder && edgemood evaluate runs/ladder-*/emotion-*.onnx",
 )
+# What the detector learns from, beside the data set.
+FACES = "faces.zip"
 # Run folder in --runs -> arguments of `edgemood train`, in this order; {runs} is that folder.
 TRAININGS = {
     "teacher": "--recipe teacher",
     "small": "--recipe small --teacher {runs}/teacher",
-    "nano": "--recipe nano --teacher {runs}/teacher",
+    "nano": "--recipe nano --teacher {runs}/small",
     "face": "--recipe face",
 }
 # Run folder -> folders in it that are exported.
@@ -61,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from edgemood.console import say, table
 
+    if "face" in _trainings(args) and not args.only and not _beside(args.data, FACES):
+        args.only = [name for name in TRAININGS if name != "face"]
+        say(f"edgemood: no {FACES} lies beside the data, so the face detector is left as it is")
     for words in steps(args):
         command = shlex.join(["edgemood", *words])
         if args.list:
@@ -109,6 +115,12 @@ def _trainings(args: argparse.Namespace) -> dict[str, str]:
     from edgemood.train.recipes import LADDER
 
     return {
-        name: f"--recipe {name}" + (" --teacher {runs}/teacher" if recipe.distill else "")
+        name: f"--recipe {name}" + (" --teacher {runs}/small" if recipe.distill else "")
         for name, recipe in LADDER.items()
     }
+
+
+def _beside(data: str | None, name: str) -> bool:
+    """Whether a file of this name lies in the data set's folder, or beside its file."""
+    place = Path(data or os.environ.get("EDGEMOOD_DATA") or ".").expanduser()
+    return (place / name).is_file() or (place.parent / name).is_file()

@@ -1,9 +1,9 @@
 """The registry of networks: name -> an untrained Keras model from raw gray pixels to logits.
 
 Every network takes float32 [N, 48, 48, 1], pixels 0..255, and returns logits [N, outputs]; all but
-`seed` take other sizes too. It is
-a plain chain of layers, so that `fold` can merge scaling and batch normalisation into the
-convolutions: the deployed network is convolutions, ReLUs and one dense layer.
+`seed` take other sizes too. It is a plain chain of layers, so that `fold` can merge scaling and
+batch normalisation into the convolutions: the deployed network is convolutions, ReLUs and one dense
+layer.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def small(outputs: int) -> keras.Model:
 
 
 def nano(outputs: int) -> keras.Model:
-    """0.21 M parameters, 5.3 M multiply-accumulates: for the smallest boards."""
-    return _plain("nano", [(16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (96, 2), (96, 1)], outputs)
+    """0.21 M parameters, 5.7 M multiply-accumulates: for the smallest boards."""
+    return _plain("nano", [(24, 2), (32, 2), (32, 1), (64, 2), (64, 1), (96, 2), (96, 1)], outputs)
 
 
 def teacher(outputs: int) -> keras.Model:
@@ -62,7 +62,7 @@ def _plain(name: str, widths: Sequence[tuple[int, int]], outputs: int) -> keras.
     """3x3 convolutions of (channels, stride) with batch normalisation and ReLU, mean, dense.
 
     Plain 3x3 convolutions are the fastest per multiply-accumulate in int8 (no depthwise ones, no
-    squeeze-and-excite, no additions), multiples of 16 channels fill the vector registers, and the
+    squeeze-and-excite, no additions), multiples of 8 channels fill the vector registers, and the
     mean instead of a flattened dense layer keeps the parameters few.
     """
     # Scaling without an offset can be folded into the first convolution exactly, because the zeros

@@ -69,10 +69,9 @@ SMALL = Recipe(
 NANO = replace(
     SMALL,
     network="nano",
-    epochs=66,
+    epochs=150,
     weight_decay=5e-4,
     mixup=0.0,
-    coarse=0.0,
     augmentation=replace(SMALL.augmentation, erase=0.0, damage=0.1),
 )
 TEACHER = replace(

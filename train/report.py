@@ -47,9 +47,8 @@ def curves(history: list[dict[str, float]]) -> Figure:
     epochs = [row["epoch"] for row in history]
     figure = Figure(figsize=(10, 4), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy")):
-        for key, label, colour in (
-            (name, "training", "#0072B2"),
-            (f"val_{name}", "validation", "#D55E00"),
+        for key, label, colour in zip(
+            (name, f"val_{name}"), ("training", "validation"), plots.COLOURS
         ):
             axes.plot(
                 epochs,

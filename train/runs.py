@@ -84,6 +84,14 @@ def start(
                     f"{run} has no {MODEL}, a run that has ended was wanted. Name one with "
                     f"{option}."
                 )
+    for teacher in teachers:
+        known = read_config(teacher).get("classes", [])
+        if known != list(dataset.classes):
+            raise EdgemoodError(
+                f"{teacher} knows {', '.join(known) or 'no classes'}: "
+                f"{', '.join(dataset.classes)} were wanted, as the data has. Name another run with "
+                "--teacher."
+            )
     words = ["edgemood", "train", "--recipe", name, "--epochs", str(epochs), "--seed", str(seed)]
     for teacher in teachers:
         words += ["--teacher", str(teacher)]

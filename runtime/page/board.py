@@ -185,8 +185,13 @@ class Recording:
             now = time.monotonic()
             if now - self._looked > 1.0 and self._path is not None:
                 self._looked = now
-                if shutil.disk_usage(self._path.parent).free < SPARE:
-                    self._end(f"less than {SPARE >> 20} MB of the disk are free")
+                try:
+                    free = shutil.disk_usage(self._path.parent).free
+                except OSError as error:  # the folder was taken away
+                    self._end(f"its folder cannot be reached: {error.strerror}")
+                else:
+                    if free < SPARE:
+                        self._end(f"less than {SPARE >> 20} MB of the disk are free")
 
     def stop(self) -> None:
         """Finish the file; may be called twice."""

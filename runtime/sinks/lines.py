@@ -57,7 +57,7 @@ def json_line(frame: Frame, readings: Sequence[Reading], name: str | None = None
         )
     line: dict[str, Any] = {"schema": SCHEMA, "frame": frame.index, "time": round(frame.time, 4)}
     if name is not None:
-        line["name"] = name
+        line["name"] = _text(name)
     return json.dumps(line | {"faces": faces}, ensure_ascii=False)
 
 
@@ -71,9 +71,15 @@ def csv_rows(frame: Frame, readings: Sequence[Reading], name: str | None = None)
         face, emotion = reading.face, reading.emotion
         numbers = face.score, emotion.confidence, *emotion.probabilities.values()
         score, confidence, *probabilities = (f"{number:.4f}" for number in numbers)
-        row = [frame.index, f"{frame.time:.4f}", name, reading.track, *face.box, score]
+        shown = None if name is None else _text(name)
+        row = [frame.index, f"{frame.time:.4f}", shown, reading.track, *face.box, score]
         rows.append([*row, emotion.label, confidence, reading.unsure, *probabilities])
     return _csv(rows)
+
+
+def _text(name: str) -> str:
+    """A file's name; a byte of it that is no UTF-8, which no text can hold, as Python writes it."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:

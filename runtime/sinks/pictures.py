@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -23,7 +24,7 @@ def save_sink(path: str, source: Source) -> Sink:
 
     Raises EdgemoodError where it can't be written, or would replace what is being read.
     """
-    target = Path(path).expanduser()
+    target = Path(os.path.expanduser(path))
     spare(target, source)
     suffix = target.suffix.lower()
     if target.is_dir() or path.endswith(("/", os.sep)) or not suffix:
@@ -88,24 +89,39 @@ class PictureFolder(Sink):
 
     def _unique(self, frame: Frame) -> str:
         """The frame's name; with a number where a picture from elsewhere has had it before."""
-        name = self._name(frame)
+        name, number = self._name(frame), frame.index
         if self._pictures is None:
             return name
-        if name in self._pictures:
-            stem, suffix = os.path.splitext(name)
-            name = f"{stem}-{frame.index}{suffix}"
+        stem, suffix = os.path.splitext(name)
+        while name in self._pictures:
+            name, number = f"{stem}-{number}{suffix}", number + 1
         self._pictures.add(name)
         return name
 
     def close(self) -> None:
         if self._empty:
-            self._path.rmdir()
+            with suppress(OSError):  # somebody else has put something into it
+                self._path.rmdir()
             self._empty = False
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """A BGR uint8 [H, W, 3] picture as a file of the kind that its name ends in, whole or not."""
-    if path.suffix.lower() == ".pgm":
+    """A BGR uint8 [H, W, 3] picture as a file of the kind that its name ends in, whole or not.
+
+    Raises EdgemoodError where it can't be written, or is larger than such files may be.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".pgm":
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    try:
+        done, data = cv2.imencode(suffix, picture)
+    except cv2.error:
+        done = False
+    if not done:
+        raise EdgemoodError(
+            f"{path} cannot be written: no {suffix} holds {picture.shape[1]}x{picture.shape[0]} "
+            "pixels. Name another kind of picture, for example .png.",
+            exit_code=1,
+        )
     with replace_file(path) as file:
-        file.write(cv2.imencode(path.suffix.lower(), picture)[1].tobytes())
+        file.write(data.tobytes())

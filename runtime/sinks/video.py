@@ -12,6 +12,7 @@ import numpy as np
 from edgemood.errors import EdgemoodError
 from edgemood.runtime.sinks.base import Result, Sink
 from edgemood.runtime.sources import Source
+from edgemood.runtime.sources.capture import is_utf8
 
 # What the OpenCV wheel can write. MJPG is large, but fills FFmpeg's buffer of 256 kB soon, and can
 # be read up to where it ends: a program killed after 20, 60, 120 frames of 512x480 left 11, 57, 115
@@ -31,6 +32,11 @@ class VideoFile(Sink):
         self._path = path
         # So that FFmpeg takes no colon for a protocol, wherever the program goes.
         self._place = str(path.absolute())
+        if not is_utf8(self._place):
+            raise EdgemoodError(
+                f"{path} cannot be written as a video: its name is no UTF-8, which OpenCV wants. "
+                "Name another file with --save."
+            )
         self._live = source.is_live
         # A picture is shown for a second; a camera that does not say gets what most have.
         fps = source.fps or (30.0 if source.is_live else 1.0)

@@ -68,7 +68,9 @@ class Window(Sink):
     def __init__(
         self, source: Source, stopped: Callable[[], bool], keys: Keys | None = None
     ) -> None:
-        self._title = f"edgemood: {Path(source.name).name}"
+        # A name that is no UTF-8 would end the program in OpenCV.
+        name = Path(source.name).name.encode(errors="replace").decode()
+        self._title = f"edgemood: {name}"
         self._live, self._pictures = source.is_live, source.is_pictures
         self._stopped = stopped
         self._keys: Keys = {

@@ -199,7 +199,7 @@ def _open_file(text: str, path: Path, recursive: bool, retry: int | None) -> Sou
 
     def one_after_the_other(names: list[str]) -> Source:
         if all(is_picture(name) and "://" not in name for name in names):
-            return Pictures(text, [Path(name) for name in names])
+            return Pictures(text, [Path(os.path.expanduser(name)) for name in names])
         return Several(text, names, lambda name: open_source(name, retry=retry))
 
     try:

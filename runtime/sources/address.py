@@ -25,7 +25,7 @@ def parse(address: str) -> SplitResult:
         )
     try:
         parts = urlsplit(address)
-        if parts.hostname and parts.port != 0:
+        if parts.hostname and parts.port != 0 and address.isprintable():
             return parts
     except ValueError:
         pass

@@ -104,10 +104,22 @@ class Stamped(Capture):
         return image, self._last
 
 
+def is_utf8(name: str) -> bool:
+    """Whether OpenCV can be given a name: one of other bytes ends the program."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def open_file(path: Path) -> Stamped:
     """A video file; raises Lost."""
     # An absolute path, so that FFmpeg can't take a colon in a name for a protocol.
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG, FFMPEG)
+    place = str(path.absolute())
+    if not is_utf8(place):
+        raise Lost("its name is no UTF-8, which OpenCV wants", "Rename it")
+    capture = cv2.VideoCapture(place, cv2.CAP_FFMPEG, FFMPEG)
     if not capture.isOpened():
         raise Lost("OpenCV cannot open it")
     width, height = (

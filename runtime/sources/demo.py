@@ -37,13 +37,11 @@ class Demo(Source):
         mask = _vignette(self.FACE)
         # What does not change from frame to frame is blended once; half more rounds to the nearest.
         self._around = (1 - mask)[:, :, None] * np.array(self.GROUND, np.float32) + 0.5
-        self._faces = [mask * self._enlarged(label) for label in self.ORDER]
-
-    def _enlarged(self, label: str) -> np.ndarray:
-        data = (files("edgemood.runtime") / "demo" / f"{label}.png").read_bytes()
-        face = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-        assert face is not None
-        return cv2.resize(face, (self.FACE, self.FACE), interpolation=cv2.INTER_CUBIC)
+        side = (self.FACE, self.FACE)
+        self._faces = [
+            mask * cv2.resize(_face(label), side, interpolation=cv2.INTER_CUBIC)
+            for label in self.ORDER
+        ]
 
     def frames(self, tick: float) -> Iterator[Frame]:
         assert self.count is not None
@@ -67,15 +65,15 @@ class Demo(Source):
 
 
 def demo_crops() -> np.ndarray:
-    """The faces of the demo, uint8 [7, 48, 48]."""
-    folder = files("edgemood.runtime") / "demo"
-    crops = []
-    for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(".png")):
-        picture = np.frombuffer((folder / name).read_bytes(), np.uint8)
-        crop = cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE)
-        assert crop is not None
-        crops.append(crop)
-    return np.stack(crops)
+    """The faces of the demo, gray uint8 [7, 48, 48], in the alphabetical order of their labels."""
+    return np.stack([_face(label) for label in sorted(Demo.ORDER)])
+
+
+def _face(label: str) -> np.ndarray:
+    data = (files("edgemood.runtime") / "demo" / f"{label}.png").read_bytes()
+    face = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert face is not None
+    return face
 
 
 def _vignette(side: int) -> np.ndarray:

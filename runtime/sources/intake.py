@@ -148,7 +148,7 @@ class Intake:
             self.connection = self._connect()
             try:
                 skipped = 0
-                while True:
+                while not self._left:  # it may have been while the connection was made
                     self.connection.wait()
                     if self._left:
                         break

@@ -201,6 +201,7 @@ class Live(Source):
         finally:
             self._closed = True
             self._mailbox.close()
+            self._intake.leave()  # closed meanwhile, the source has left the one before
 
     def _watch(self, intake: Intake) -> Lost | None:
         """Until the intake's connection is lost; None at the end of everything."""

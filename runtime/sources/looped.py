@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from edgemood.runtime.sources.base import Source
 from edgemood.values import Frame
@@ -52,6 +53,9 @@ class Looped(Source):
 
     def frame_name(self, frame: Frame) -> str:
         return self._now.frame_name(Frame(frame.image, frame.index - self._count, frame.time))
+
+    def reads(self, path: Path) -> bool:
+        return self._now.reads(path)
 
     def is_cut(self, frame: Frame) -> bool:
         # A round shows those who were in the last one: they keep their numbers. One picture goes on

@@ -26,8 +26,11 @@ class Pipe(Mjpeg):
 
     def __init__(self, path: str | None = None) -> None:
         super().__init__(self._some, newest=False)
-        # Of our own, so that it can be closed.
-        self._handle = os.dup(0) if path is None else os.open(path, os.O_RDONLY)
+        try:
+            # Of our own, so that it can be closed.
+            self._handle = os.dup(0) if path is None else os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise Lost(error.strerror or str(error)) from error
 
     def _some(self) -> bytes:
         try:

@@ -18,7 +18,7 @@ from edgemood.benchmarks import bench
 from edgemood.benchmarks.bench import STAGES, open_models, unlike_the_last
 from edgemood.benchmarks.fresh import fresh_start
 from edgemood.cli import main
-from edgemood.datasets import open_dataset
+from edgemood.datasets import FERPLUS_COLUMNS, FERPLUS_EMOTIONS, open_dataset
 from edgemood.errors import EdgemoodError
 from edgemood.modelfile import Card, write_model
 from edgemood.runtime import EmotionModel
@@ -29,28 +29,33 @@ with_detector = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained ONNX model under the contract: the crop's mean -> three probabilities."""
+def write_tiny(path: Path, labels: tuple[str, ...], **card: Any) -> Path:
+    """An untrained ONNX model under the contract: the crop's mean -> probabilities, the last most
+    of all.
+    """
     onnx = pytest.importorskip("onnx")
+    count = len(labels)
+    weights = ", ".join(f"{0.01 * i}" for i in range(count))
     network = onnx.parser.parse_model(
-        """
+        f"""
         <ir_version: 8, opset_import: ["": 17]>
-        tiny (uint8[N,48,48,1] crops) => (float[N,3] probabilities) {
-            weights = Constant<value = float[1,3] {0.01, 0.02, 0.03}>()
+        tiny (uint8[N,48,48,1] crops) => (float[N,{count}] probabilities) {{
+            weights = Constant<value = float[1,{count}] {{{weights}}}>()
             pixels = Cast<to = 1>(crops)
             mean = ReduceMean<axes = [1, 2], keepdims = 0>(pixels)
             logits = MatMul(mean, weights)
             probabilities = Softmax<axis = 1>(logits)
-        }
+        }}
         """
     )
-    path = tmp_path_factory.mktemp("models") / "emotion-tiny.onnx"
-    card = Card(
-        "tiny", LABELS, "0", "float32", accuracy={"PublicTest": 0.684}, parameters=1234, macs=5678
-    )
-    write_model(path, network.SerializeToString(), card)
+    card |= {"accuracy": {"PublicTest": 0.684}, "parameters": 1234, "macs": 5678}
+    write_model(path, network.SerializeToString(), Card("tiny", labels, "0", "float32", **card))
     return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("models") / "emotion-tiny.onnx", LABELS)
 
 
 @pytest.fixture(autouse=True)
@@ -196,6 +201,31 @@ def test_a_model_of_other_labels_than_the_data_keeps_its_cards_accuracy(
     out, err = capsys.readouterr()
     assert "accuracy is not measured: " in err
     assert "68.4% *" in out
+
+
+def test_a_model_with_the_labels_of_ferplus_is_judged_by_its_votes_and_marked(
+    no_detector: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model says contempt: of four pictures three have a majority, two of them for that."""
+    votes = [{"contempt": 10}, {"contempt": 6, "neutral": 4}, {"fear": 9}, {"fear": 5, "anger": 5}]
+    rows = [f"3,{' '.join(['90'] * 48 * 48)},PublicTest"] * len(votes)
+    Path("fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    lines = [",".join(["Usage", *FERPLUS_COLUMNS])]
+    for each in votes:
+        lines.append(",".join(["PublicTest", *(str(each.get(c, 0)) for c in FERPLUS_COLUMNS)]))
+    Path("fer2013new.csv").write_text("\n".join(lines) + "\n")
+    model = write_tiny(tmp_path / "emotion-votes.onnx", FERPLUS_EMOTIONS)
+    assert main(["bench", str(model), "--data", "fer2013.csv", "--json", "here.json"]) == 0
+    out = capsys.readouterr().out
+    row = "emotion-votes.onnx", "onnxruntime"
+    assert cells(out, "One face at a time")[row]["accuracy"] == "66.7% +"
+    assert "+: by FER+'s labels, on the 3 pictures of PublicTest that most" in " ".join(out.split())
+    accuracy = json.loads(Path("here.json").read_text())["rows"][0]["accuracy"]
+    assert (accuracy["right"], accuracy["total"], accuracy["ferplus"]) == (2, 3, True)
+    assert main(["bench", "--compare", "here.json"]) == 0
+    assert "66.7% +" in capsys.readouterr().out
+    assert main(["bench", str(model)]) == 0
+    assert "68.4% +*" in capsys.readouterr().out
 
 
 @with_detector

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgemood.benchmarks.bench import METHOD, Accuracy, Clip, Frames, Results, Row
-from edgemood.benchmarks.bench_report import to_json
+from edgemood.benchmarks.bench_file import to_json
 from edgemood.benchmarks.compare import MATTERS, Change, Verdict, compare
 from edgemood.benchmarks.fresh import Start
 from edgemood.benchmarks.timing import Samples

@@ -81,7 +81,6 @@ def test_it_writes_a_report_plots_and_json(models, pattern_folder, tmp_path, cap
     for model in figures["models"]:
         accuracy = model["accuracy"]
         assert accuracy["value"] == accuracy["right"] / 60
-        assert model["confusion"] == np.array(model["confusion"]).tolist()
         assert np.trace(model["confusion"]) == accuracy["right"]
         cell = f"{100 * accuracy['value']:.1f} ("
         assert cell in shown
@@ -234,17 +233,11 @@ def test_one_sentence_says_what_is_wrong(
 
 # --- the shipped networks on FER-2013 -----------------------------------------------------------
 
-SHIPPED = sorted(
-    path.name for path in files("edgemood.models").iterdir() if "emotion-" in path.name
-)
-TFLITE = [name for name in SHIPPED if name.endswith(".int8.tflite")]
-
 
 @pytest.mark.skipif(not os.environ.get("EDGEMOOD_DATA"), reason="EDGEMOOD_DATA is not set")
-@pytest.mark.skipif(not TFLITE, reason="there is no .tflite file in models/")
 def test_a_shipped_int8_file_is_judged_in_litert(tmp_path, capsys):
     pytest.importorskip("ai_edge_litert")
-    model = str(files("edgemood.models") / TFLITE[0])
+    model = str(files("edgemood.models") / "emotion-nano.int8.tflite")
     assert main(["evaluate", model, "--output", str(tmp_path), "--json", "-"]) == 0
     figures = json.loads(capsys.readouterr().out)
     found = figures["models"][0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from itertools import islice
 from pathlib import Path
@@ -27,7 +26,6 @@ from edgemood.benchmarks.steadiness import (
 )
 from edgemood.cli import main
 from edgemood.runtime import FaceDetector, open_source
-from edgemood.runtime.pipeline import default_model
 from edgemood.runtime.smoothing import DWELL, TAU, Smoother
 from edgemood.runtime.sources.demo import Demo
 from edgemood.values import Emotion, Face, Reading
@@ -134,19 +132,9 @@ def test_resting_faces_are_judged_by_pictures_that_they_were_not_taken_from() ->
     assert shifted == 0.5
 
 
-@pytest.fixture
-def detector() -> str:
-    named = os.environ.get("EDGEMOOD_DETECTOR")
-    if not named:
-        pytest.skip("EDGEMOOD_DETECTOR names no face detector")
-    return named
-
-
 def test_the_command_prints_every_figure_as_json(
     detector: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if not default_model().exists():
-        pytest.skip("no model ships yet")
     for path in sorted(DEMO.glob("*.png")):
         for folder in (f"faces/{path.stem}", "rest/ann", "rest/bob"):
             (tmp_path / folder).mkdir(parents=True, exist_ok=True)

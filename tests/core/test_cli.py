@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +70,30 @@ def test_a_fault_of_our_own_is_not_hidden(run) -> None:
 def test_an_interrupt_is_quiet(run, capsys) -> None:
     assert run("raise KeyboardInterrupt") == 130
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+@pytest.mark.parametrize("word", ["", "--help"])
+def test_a_reader_that_leaves_before_the_end_is_no_complaint(word: str) -> None:
+    """What is short waits in Python's buffer until the program ends."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "edgemood.cli", *word.split()]
+    done = subprocess.run(command, env=buffered, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such descriptors")
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_where_an_output_is_closed_the_other_has_what_is_its_own(closed: str, tmp_path) -> None:
+    command = f"'{sys.executable}' -m edgemood.cli data '{tmp_path}/none' {closed}>&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert ("is not there" in done.stderr) == (closed == "1")
+    assert "Traceback" not in done.stderr
 
 
 def test_no_word_at_all_shows_the_words(capsys) -> None:

@@ -80,6 +80,17 @@ def test_it_says_whether_votes_lie_beside(
     assert f"FER+ votes: {faces / 'fer2013new.csv'}\n" in capsys.readouterr().out
 
 
+def test_a_csv_in_a_zip_is_no_zip_of_folders(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = " ".join(["7"] * 48 * 48)
+    with zipfile.ZipFile(here / "fer2013.csv.zip", "w") as archive:
+        rows = [f"{code},{pixels}" for code in range(7)]
+        archive.writestr("fer2013.csv", "\n".join(["emotion,pixels", *rows]))
+    assert main(["data", str(here / "fer2013.csv.zip")]) == 0
+    assert "fer2013.csv.zip: csv, 7 pictures\n" in capsys.readouterr().out
+
+
 def test_an_unreadable_picture_is_named(
     pattern_folder: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

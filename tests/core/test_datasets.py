@@ -260,6 +260,28 @@ def test_votes_say_nothing_about_another_zip_beside_them(home, pattern_folder):
     other.unlink()
 
 
+def test_votes_join_a_csv_in_a_zip_by_row(home, tmp_path):
+    shutil.copy(home / "fer2013new.csv", tmp_path)
+    packed = open_dataset(pack((home / "fer2013.csv").read_bytes(), tmp_path / "fer2013.zip"))
+    assert packed.is_csv
+    assert (ferplus_votes(packed) == ferplus_votes(open_dataset(home / "fer2013.csv"))).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (",".join(FERPLUS_COLUMNS).encode() + b"\n", "has no column 'Usage'"),
+        (b"\xff\xfe" * 100, "cannot be read"),
+    ],
+    ids=["without the split", "no text"],
+)
+def test_votes_that_cannot_be_read_are_named(home, tmp_path, data, message):
+    shutil.copy(home / "fer2013.csv", tmp_path)
+    (tmp_path / "fer2013new.csv").write_bytes(data)
+    with pytest.raises(EdgemoodError, match=message):
+        ferplus_votes(open_dataset(tmp_path))
+
+
 def test_votes_of_another_order_are_refused(home, tmp_path):
     shutil.copy(home / "fer2013new.csv", tmp_path)
     lines = (home / "fer2013.csv").read_text().splitlines()
@@ -322,6 +344,48 @@ def test_a_file_that_is_no_data_set_is_named(tmp_path, name, data, message):
         open_dataset(path)
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zip", ".tar.gz"])
+def test_a_packed_csv_with_a_damaged_byte_is_named_or_read_as_it_was(home, tmp_path, ending):
+    plain = home / "fer2013.csv"
+    packed = pack(plain.read_bytes(), tmp_path / f"fer2013.csv{ending}")
+    if ending == ".zip":  # stored, a damaged byte shows in the checksum at the end alone
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(plain, "fer2013.csv")
+    data = bytearray(packed.read_bytes())
+    refused = 0
+    for place in np.linspace(20, len(data) - 1, 24).astype(int):
+        data[place] ^= 0x55
+        packed.write_bytes(data)
+        data[place] ^= 0x55
+        try:
+            found = open_dataset(packed)
+        except EdgemoodError:
+            refused += 1
+        else:
+            assert same(found, open_dataset(plain))
+    assert refused > 12
+
+
+def test_a_zip_of_pictures_with_a_damaged_byte_names_the_picture(pattern_folder, tmp_path):
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted((pattern_folder / "test").rglob("*.png")):
+            pixels = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+            name = file.relative_to(pattern_folder).with_suffix(".bmp").as_posix()
+            archive.writestr(name, cv2.imencode(".bmp", pixels)[1].tobytes())
+        info = archive.getinfo("test/disc/7.bmp")
+    data = bytearray(path.read_bytes())
+    data[info.header_offset + 30 + len(info.filename)] = 0xFF  # a kind of block that there is not
+    path.write_bytes(data)
+    with pytest.raises(EdgemoodError, match=r"test/disc/7\.bmp cannot be decoded"):
+        open_dataset(path).images()
+
+
+def test_a_path_that_cannot_be_looked_at_is_one_message():
+    with pytest.raises(EdgemoodError, match="cannot be read: File name too long"):
+        open_dataset("x" * 5000)
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8\xff"], ids=repr)

@@ -15,7 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgemood import modelfile
+from edgemood import files, modelfile
 from edgemood.crop import Framing
 from edgemood.errors import EdgemoodError
 from edgemood.modelfile import Card, is_sealed, pack_model, read_model, seal, write_model
@@ -210,7 +210,7 @@ def test_what_is_not_there_or_a_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_file_too_large_for_an_emotion_model_is_not_read(tmp_path: Path) -> None:
     with open(tmp_path / "model.onnx", "wb") as file:
-        file.truncate(modelfile.LARGEST_MODEL + 1)
+        file.truncate(files.LARGEST + 1)
     assert "of at most 200 MB" in refusal(tmp_path / "model.onnx")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from edgemood.datasets import FER2013_CODES
+import pytest
+
+from edgemood.datasets import FER2013_CODES, FERPLUS_EMOTIONS
 from edgemood.export.card_page import card_page
 from edgemood.modelfile import Card
 
@@ -42,10 +44,17 @@ def test_page_lists_the_deployed_files_with_sizes_and_the_command_for_their_figu
     assert "FER-2013" not in page
 
 
-def test_page_of_fer2013_labels_says_what_is_known_of_their_faults() -> None:
+@pytest.mark.parametrize(
+    ("labels", "fault"),
+    [(FER2013_CODES, "labels are noisy"), (FERPLUS_EMOTIONS, "half of FER+'s annotators")],
+    ids=["FER-2013", "FER+"],
+)
+def test_page_of_fer2013s_pictures_says_what_is_known_of_their_faults(
+    labels: tuple[str, ...], fault: str
+) -> None:
     card = Card(
         name="small",
-        labels=tuple(sorted(FER2013_CODES)),
+        labels=tuple(sorted(labels)),
         version="1",
         precision="int8",
         accuracy={"PublicTest": 0.6},
@@ -55,5 +64,6 @@ def test_page_of_fer2013_labels_says_what_is_known_of_their_faults() -> None:
     )
     page = card_page({"emotion-small.int8.onnx": (card, 820_000)}, "PublicTest", "fer2013.csv")
     assert "posed" in page
-    assert "noisy" in page
+    assert fault in page
+    assert "Who is shown was never recorded" in page
     assert "3,589 pictures (PublicTest of fer2013.csv)" in page

@@ -16,6 +16,7 @@ from edgemood.errors import EdgemoodError
 from edgemood.export import deploy
 from edgemood.export.quantize import PICTURES, calibration_sample
 from edgemood.export.source import newest_run, read_source
+from edgemood.files import write_together
 from edgemood.modelfile import read_model
 
 
@@ -202,5 +203,5 @@ def test_no_finished_run_is_said_with_what_to_do(tmp_path: Path) -> None:
 def test_an_error_while_files_are_written_moves_none_of_them(tmp_path: Path) -> None:
     files = {tmp_path / "a": b"1", tmp_path / "not there" / "b": b"2"}
     with pytest.raises(EdgemoodError):
-        deploy.write_together(files)
+        write_together(files)
     assert list(tmp_path.iterdir()) == []

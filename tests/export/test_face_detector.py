@@ -107,10 +107,16 @@ def test_the_command_writes_a_file_with_the_runs_card(
     config = {"name": "face", "edgemood": "1.2", "card": {"license": "MIT", "figures": {"a": 1}}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert cli.main(["export", str(tmp_path)]) == 0
+    assert "| a | 1 |" in (tmp_path / "face.md").read_text()
+    assert cli.main(["export", str(tmp_path), "--output", str(tmp_path / "new" / "models")]) == 0
+    assert (tmp_path / "new" / "models" / "face.onnx").exists()
     session = onnxruntime.InferenceSession(str(tmp_path / "face.onnx"))
     metadata = session.get_modelmeta().custom_metadata_map
     told = {"name": "face", "version": "1.2", "license": "MIT", "figures": '{"a": 1}'}
     assert {name: metadata[name] for name in told} == told
+    (tmp_path / "model.keras").write_bytes(b"half a network")
+    assert cli.main(["export", str(tmp_path)]) == 2
+    assert "cannot be loaded as a Keras network" in capsys.readouterr().err
     config.pop("card")
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert cli.main(["export", str(tmp_path)]) == 2

@@ -124,3 +124,34 @@ def test_what_does_not_fit_is_refused_in_a_sentence(
     assert message.startswith("edgemood: ")
     assert says in message
     assert not (tmp_path / "models").exists()
+
+
+def export(model: keras.Model, data: Path, folder: Path) -> int:
+    model.save(folder / "theirs.keras")
+    words = [str(folder / "theirs.keras"), "--labels", ",".join(LABELS), "--pixels", "0..255"]
+    return main(["export", *words, "--data", str(data), "--output", str(folder / "models")])
+
+
+def test_a_network_too_short_to_be_quantised_stays_in_float(
+    pattern_folder: Path, tmp_path: Path
+) -> None:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 1)), layers.Flatten(), layers.Dense(3)])
+    assert export(model, pattern_folder, tmp_path) == 0
+    crops = open_dataset(pattern_folder).split("test").images()
+    exact, short = (
+        EmotionModel(tmp_path / "models" / f"emotion-theirs{end}").predict(crops)
+        for end in (".onnx", ".int8.onnx")
+    )
+    assert np.allclose(exact, short, atol=1e-5)
+
+
+def test_a_layer_that_a_format_lacks_is_named_and_nothing_is_written(
+    pattern_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chain = [layers.Conv2D(4, 3, activation="gelu"), layers.Flatten(), layers.Dense(3)]
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 1)), *chain])
+    assert export(model, pattern_folder, tmp_path) == 1
+    message = capfd.readouterr().err.splitlines()[-1]
+    assert message.startswith("edgemood: emotion-theirs.onnx cannot be made: No Op registered for")
+    assert not (tmp_path / "models").exists()

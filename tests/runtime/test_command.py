@@ -191,6 +191,13 @@ def test_a_camera_that_was_asked_for_is_not_replaced_by_the_demo(
         pytest.param(["demo", "--model", "none.onnx"], "is not there", id="no such model"),
         pytest.param(["demo", "--detector", "bad.onnx"], "detector", id="a detector that is none"),
         pytest.param(["demo", "--engine", "litert"], "does not read", id="an engine that can't"),
+        pytest.param(["demo", "--threads", "65"], "at most 64", id="more threads than any use"),
+        pytest.param(
+            ["demo", "--detector", "~no-such-user/x.onnx"], "is not there", id="nobody's home"
+        ),
+        pytest.param(
+            ["demo", "--save", "~no-such-user/x.mp4"], "cannot be written", id="nor to save in"
+        ),
         pytest.param(["demo", "--save", "no/out.mp4"], "cannot be written", id="no place to save"),
         pytest.param(["demo", "--jsonl", "no/out.jsonl"], "cannot be written", id="nor for lines"),
     ],

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from edgemood.errors import EdgemoodError
-from edgemood.runtime.faces import CANDIDATES, OVERLAP, SCORE, FaceDetector, find_detector
+from edgemood.modelfile import seal
+from edgemood.runtime import faces
+from edgemood.runtime.engines import onnx_session
+from edgemood.runtime.faces import (
+    CANDIDATES,
+    OVERLAP,
+    SCORE,
+    FaceDetector,
+    find_detector,
+    input_sides,
+)
 from edgemood.runtime.sources import open_source
 from edgemood.runtime.tracking import iou
 from edgemood.values import Face
@@ -66,6 +76,21 @@ def test_a_small_face_in_a_large_frame_is_found_by_the_second_look(
     (found,) = detect(frame)
     assert iou(found.box, (900 + 44, 300 + 24, 41, 48)) > 0.4
     assert FaceDetector(detector, sides=(320,))(frame) == []
+
+
+@pytest.mark.parametrize(
+    ("sides", "longest", "looks"),
+    [
+        pytest.param((320, 640), 1280, [320, 640], id="a large picture is reduced"),
+        pytest.param((320, 640), 480, [320, 480], id="one in between is not enlarged twice"),
+        pytest.param((320, 640), 200, [320], id="a small one is enlarged, for one look"),
+        pytest.param((640, 320), 480, [480, 320], id="the larger look first"),
+        pytest.param((160, 320), 200, [160, 200], id="a closer look has the picture's pixels"),
+        pytest.param((640,), 480, [640], id="a single look is as large as it was asked for"),
+    ],
+)
+def test_the_sides_of_looks(sides: tuple[int, ...], longest: int, looks: list[int]) -> None:
+    assert input_sides(sides, longest) == looks
 
 
 def test_only_the_region_is_looked_at(detect: FaceDetector, face: np.ndarray) -> None:
@@ -164,6 +189,48 @@ def test_a_truncated_detector_is_refused(detector: str, tmp_path: Path) -> None:
     path.write_bytes(Path(detector).read_bytes()[:100_000])
     with pytest.raises(EdgemoodError, match="not a face detector"):
         FaceDetector(path)
+
+
+def test_a_detector_that_has_to_be_tried_is_loaded_once(
+    detect: FaceDetector,
+    detector: str,
+    tmp_path: Path,
+    face: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    network = onnx.load(detector)
+    del network.metadata_props[:]  # its digest among them
+    for side, name in zip(network.graph.input[0].type.tensor_type.shape.dim[2:], "hw"):
+        side.dim_param = name  # ONNX Runtime takes the sizes that are declared
+    for output in network.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    del network.graph.value_info[:]
+    onnx.save(network, tmp_path / "mine.onnx")
+    loaded: list[int] = []
+
+    def counted(network: bytes, threads: int) -> object:
+        loaded.append(threads)
+        return onnx_session(network, threads)
+
+    monkeypatch.setattr(faces, "onnx_session", counted)
+    mine = FaceDetector(tmp_path / "mine.onnx", engine="onnxruntime", threads=2)
+    assert loaded == [2]
+    (found,), (wanted,) = mine(face), detect(face)
+    assert found.box == wanted.box
+    assert found.score == pytest.approx(wanted.score, abs=1e-4)
+
+
+def test_a_whole_network_that_lacks_an_output_is_refused_by_either_engine(
+    detector: str, tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    network = onnx.load(detector)
+    del network.graph.output[0]
+    (tmp_path / "face.onnx").write_bytes(seal(network.SerializeToString(), "{}", {}))
+    for engine in faces.ENGINES:
+        with pytest.raises(EdgemoodError, match="not a face detector that"):
+            FaceDetector(tmp_path / "face.onnx", engine=engine)
 
 
 def test_the_named_detector_comes_before_the_one_of_the_environment(

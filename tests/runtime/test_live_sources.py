@@ -16,10 +16,11 @@ import pytest
 
 import edgemood.runtime.sources
 from edgemood.errors import EdgemoodError
-from edgemood.runtime.sources import Source, Status
+from edgemood.runtime.sources import Source, Status, live
 from edgemood.runtime.sources.capture import user_of
-from edgemood.runtime.sources.intake import Ended, Lost, Shot
+from edgemood.runtime.sources.intake import Ended, Intake, Lost, Mailbox, Shot
 from edgemood.runtime.sources.live import LEFT_BEHIND, LOCAL, NETWORK, Live, Patience
+from edgemood.runtime.sources.pipes import Pipe
 from edgemood.values import Frame
 
 # As patient as for a real camera, but 20 times quicker.
@@ -323,6 +324,55 @@ def test_a_thousand_cameras_opened_and_closed_leave_no_thread(camera: Camera) ->
         with camera.source() as source:
             next(iter(source))
     assert threads() == 0
+
+
+def test_a_source_that_is_closed_while_it_is_opened_anew_is_not_read_any_more(
+    camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = camera.source()
+    closing = threading.Thread(target=source.close)
+
+    def just_then(*args: object) -> Intake:
+        closing.start()
+        closing.join()
+        camera.is_there = True
+        return Intake(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(live, "Intake", just_then)
+    camera.is_there = False
+    deadline = time.monotonic() + 10
+    while len(camera.opened) < 2 or threads():
+        assert time.monotonic() < deadline, threading.enumerate()
+        time.sleep(PERIOD)
+
+
+def test_a_connection_that_is_made_after_its_source_was_left_is_closed_unread(
+    camera: Camera,
+) -> None:
+    made = threading.Event()
+    done: list[str] = []
+
+    class Late(Connection):
+        def wait(self) -> None:
+            done.append("read")
+
+        def close(self) -> None:
+            done.append("closed")
+
+    def connect() -> Connection:
+        made.wait(10)
+        return Late(camera)
+
+    intake = Intake(connect, Mailbox(), lambda intake: None)
+    intake.leave()
+    made.set()
+    intake.leave(10)
+    assert (done, intake.is_alive) == (["closed"], False)
+
+
+def test_a_pipe_that_cannot_be_opened_is_lost_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(Lost, match="No such file"):
+        Pipe(str(tmp_path / "gone"))
 
 
 def test_no_source_looks_at_a_clock_that_can_step_back() -> None:

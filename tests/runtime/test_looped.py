@@ -90,6 +90,18 @@ def test_pictures_follow_each_other_with_their_names(
     assert seen == [(i, name, True) for i, name in enumerate(names)]
 
 
+def test_it_reads_what_is_read_in_this_round(loop: Loop, tmp_path: Path) -> None:
+    """So that nothing is saved over it."""
+    for name in ("a.png", "b.png", "c.jpg"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((48, 64, 3), np.uint8))
+    with loop("*.png") as source:
+        assert [path.name for path in sorted(tmp_path.iterdir()) if source.reads(path)] == [
+            "a.png",
+            "b.png",
+        ]
+        assert source.reads(tmp_path)
+
+
 def test_one_picture_stays_what_it_was(
     loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

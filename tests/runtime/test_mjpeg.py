@@ -140,9 +140,21 @@ def test_what_has_piled_up_is_passed_over_and_counted() -> None:
     assert reader.skipped == 2
 
 
-def test_a_stream_without_an_end_takes_no_memory() -> None:
-    splitter = Splitter(b"line")
-    chunk = b"--line\r\n\r\n" + bytes(2**20)
-    broken = [len(one) for _ in range(80) for one in splitter.feed(chunk[-(2**20) :])]
-    assert sum(broken) <= MAX_BYTES
-    assert len(splitter._buffer) <= MAX_BYTES
+@pytest.mark.parametrize(
+    ("boundary", "start", "broken"),
+    [
+        pytest.param(b"line", b"", 0, id="of which no part begins"),
+        pytest.param(b"line", b"--line\r\n", 1, id="of which a part's head never ends"),
+        pytest.param(b"line", b"--line\r\n\r\n", 1, id="of which a part never ends"),
+        pytest.param(None, PICTURES[0][:-2], 1, id="of which a JPEG never ends"),
+    ],
+)
+def test_a_stream_without_an_end_takes_no_memory(
+    boundary: bytes | None, start: bytes, broken: int
+) -> None:
+    splitter = Splitter(boundary)
+    found = list(splitter.feed(start))
+    for _ in range(40):
+        found += splitter.feed(bytes(2**20))
+        assert len(splitter._buffer) <= MAX_BYTES
+    assert found == [b""] * broken

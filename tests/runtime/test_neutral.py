@@ -76,8 +76,8 @@ def test_a_model_without_the_label_neutral_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (None, "cannot be read"),
-        ("", "is not a resting face"),
+        (None, "is not there: a resting face was wanted"),
+        ("", "is empty, a resting face was wanted"),
         ("[]", "is not a resting face"),
         ('{"schema": 2, "rest": {}}', "is not a resting face"),
         ('{"schema": 1, "rest": {"angry": 2.0, "neutral": -1.0}}', "is not a resting face"),

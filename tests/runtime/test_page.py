@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -343,6 +344,20 @@ def test_a_disk_that_is_nearly_full_ends_the_recording_and_nothing_else(
     recording = json.loads(get(page, "/api/status")[2])["recording"]
     assert not recording["on"]
     assert "of the disk are free" in recording["fault"]
+
+
+def test_a_folder_that_is_taken_away_ends_the_recording_and_nothing_else(
+    page: Page, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "folder").mkdir()
+    monkeypatch.chdir(here / "folder")
+    get(page, "/api/recording/start", "POST")
+    shutil.rmtree(here / "folder")
+    page.write(result(0))
+    page.write(result(1))
+    recording = json.loads(get(page, "/api/status")[2])["recording"]
+    assert not recording["on"]
+    assert "its folder cannot be reached" in recording["fault"]
 
 
 @pytest.mark.parametrize("query", ["?file=/etc/passwd", "/../../x", "?name=x&path=y"])
@@ -825,7 +840,7 @@ def test_it_is_served_by_ipv6_as_well(serve_page: Serve) -> None:
 # --- the command --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("address", ["demo", "127.0.0.1", ":80", "a b:80", "::1:80", "x:999999"])
+@pytest.mark.parametrize("address", ["demo", "127.0.0.1", ":80", "a b:80", "::1:80", "x:65536"])
 def test_the_command_wants_a_host_and_a_port(
     address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,7 +36,9 @@ def write(tmp_path: Path) -> Write:
 
 def test_a_profile_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     own = tmp_path / "mine.onnx"
-    profile = Profile(own, "opencv", 3, tmp_path / "face.onnx", (160, 320), 5, "fünf Gründe")
+    profile = Profile(
+        own, "opencv", 3, tmp_path / "face.onnx", "onnxruntime", (160, 320), 5, "fünf Gründe"
+    )
     profile.save(tmp_path / "profile.json")
     assert read_profile(tmp_path / "profile.json") == profile
 
@@ -73,6 +75,8 @@ def test_a_file_beside_the_profile_goes_before_a_shipped_one(write: Write, tmp_p
         ({"model": 7}, "its model is 7, a file's name or null"),
         ({"model": "a\0b"}, "its model is"),
         ({"detector": ""}, "its detector is"),
+        ({"detector_engine": "litert"}, 'is "litert", opencv or onnxruntime was wanted'),
+        ({"detector_engine": None}, "its detector_engine is null"),
         ({"engine": "tensorrt"}, 'its engine is "tensorrt", onnxruntime, opencv, litert or null'),
         ({"engine": []}, r"its engine is \[\]"),
         ({"sides": []}, r"its sides is \[\], a list"),
@@ -162,6 +166,28 @@ def test_the_engine_belongs_to_the_profiles_model(
 ) -> None:
     profile = write(model="emotion-small.int8.tflite", engine="litert")
     assert read("--profile", profile, "--model", tiny_model)
+
+
+def test_the_detectors_engine_belongs_to_the_profiles_detector(
+    read: Callable[..., list[float]],
+    write: Write,
+    tiny_model: Path,
+    detector: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A network of one size, which only OpenCV runs: a refusal tells which engine it was."""
+    onnx = pytest.importorskip("onnx")
+    network = onnx.load(detector)
+    del network.metadata_props[:]  # its digest among them
+    for side in network.graph.input[0].type.tensor_type.shape.dim[2:]:
+        side.dim_value = 640
+    fixed = str(tmp_path / "fixed.onnx")
+    onnx.save(network, fixed)
+    profile = write(model=str(tiny_model), detector=fixed, detector_engine="onnxruntime")
+    assert cli.main(["run", "demo", "--headless", "--profile", str(profile)]) == 2
+    assert "ONNX Runtime can run: its input is fixed" in capsys.readouterr().err
+    assert read("--profile", profile, "--detector", fixed)
 
 
 def test_what_the_profile_names_and_is_not_there_is_said(

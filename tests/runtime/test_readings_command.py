@@ -108,7 +108,7 @@ def test_the_timeline_of_a_run_is_that_of_its_lines(run: Run, clip: Path, tmp_pa
         (["--raw", "--save-neutral", "me.json"], "leave out --raw"),
         (["--save-neutral", "me.json"], "goes with --calibrate"),
         (["--calibrate", "1", "--save-neutral", "nowhere/me.json"], "cannot be written"),
-        (["--neutral", "nobody.json"], "cannot be read"),
+        (["--neutral", "nobody.json"], "is not there: a resting face was wanted"),
         (["--timeline", "out.txt"], "does not end as a picture"),
     ],
 )

@@ -304,6 +304,30 @@ def test_pictures_of_the_same_name_do_not_replace_one_another(tmp_path: Path) ->
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["x-1.png", "x.png"]
 
 
+def test_nor_does_a_name_that_was_made_for_one_of_them(tmp_path: Path) -> None:
+    for name in ("a/x.png", "a/x-2.png", "b/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.full((20, 30), len(name), np.uint8))
+    (tmp_path / "list.txt").write_text("a/x.png\na/x-2.png\nb/x.png\n")
+    save_all(tmp_path / "list.txt", tmp_path / "out")
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_a_picture_too_large_for_its_kind_of_file_is_one_message(tmp_path: Path) -> None:
+    sink = save_sink(str(tmp_path / "out.jpg"), Still((70_000, 2)))
+    sink.write(Result(Frame(np.zeros((2, 70_000, 3), np.uint8), 0, 0.0), []))
+    with pytest.raises(EdgemoodError, match=r"no \.jpg holds 70000x2 pixels"):
+        sink.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_others_have_filled_stays(tmp_path: Path) -> None:
+    sink = save_sink(str(tmp_path / "new"), Still((64, 48)))
+    (tmp_path / "new" / "other.txt").write_text("mine")
+    sink.close()
+    assert (tmp_path / "new" / "other.txt").exists()
+
+
 def test_the_folders_of_a_folder_are_made_again(tmp_path: Path) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "in" / "deep" / "x.png"), np.zeros((20, 30), np.uint8))
@@ -418,6 +442,29 @@ def test_no_picture_of_several_is_overwritten(
     Path("list.txt").write_text("a.png\nb.png\n")
     with open_source(named) as source, pytest.raises(EdgemoodError, match="the source itself"):
         save_sink(target, source)
+
+
+def test_a_name_that_is_no_utf8_is_text_in_every_line(tmp_path: Path) -> None:
+    named = tmp_path / os.fsdecode(b"caf\xe9.png")
+    cv2.imwrite(str(tmp_path / "x.png"), np.zeros((20, 30, 3), np.uint8))
+    try:
+        (tmp_path / "x.png").rename(named)
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 alone")
+    with (
+        open_source(named) as source,
+        JsonLines(str(tmp_path / "out.jsonl"), source) as lines,
+        CsvRows(str(tmp_path / "out.csv"), LABELS, source) as rows,
+    ):
+        for frame in source:
+            lines.write(Result(frame, [reading()]))
+            rows.write(Result(frame, [reading()]))
+    assert json.loads((tmp_path / "out.jsonl").read_text("utf-8"))["name"] == r"caf\udce9.png"
+    (row,) = csv.DictReader((tmp_path / "out.csv").open(encoding="utf-8"))
+    assert row["name"] == r"caf\udce9.png"
+    # OpenCV ends the program where it is given such a name.
+    with pytest.raises(EdgemoodError, match="its name is no UTF-8"):
+        save_sink(str(named.with_suffix(".mp4")), Still((64, 48)))
 
 
 # --- window -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import struct
@@ -188,6 +189,14 @@ def test_a_list_of_pictures_is_as_good_as_a_folder_of_them(pictures: Path) -> No
     with open_source(str(pictures / "list.txt")) as source:
         assert (source.is_pictures, source.count) == (True, 2)
         assert [source.frame_name(frame) for frame in source] == ["b.png", "a.jpg"]
+
+
+def test_a_list_may_name_pictures_in_a_home_folder(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(pictures))
+    (pictures / "list.txt").write_text("~/b.png\na.jpg\n")
+    assert len(list(open_source(str(pictures / "list.txt")))) == 2
 
 
 def test_what_a_list_names_in_vain_is_said_and_the_rest_is_read(
@@ -433,6 +442,17 @@ def test_what_cannot_be_opened_is_one_message(
     assert "\n" not in str(error.value)
     assert "secret" not in str(error.value)
     assert "cret@" not in str(error.value)
+
+
+def test_a_video_whose_name_is_no_utf8_is_one_message(tmp_path: Path) -> None:
+    """OpenCV ends the program where it is given such a name."""
+    named = tmp_path / os.fsdecode(b"caf\xe9.avi")
+    try:
+        write_video(tmp_path / "clip.avi").rename(named)
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 alone")
+    with pytest.raises(EdgemoodError, match="its name is no UTF-8, which OpenCV wants"):
+        open_source(named)
 
 
 def test_the_demo_shows_one_face_in_every_frame(detector: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgemood.cli import main
+from edgemood.datasets import PICTURES
 from edgemood.errors import EdgemoodError
 from edgemood.runtime.draw import INK, PALETTE
 from edgemood.runtime.timeline import GAP, HEAD, ROW, SIDE, SPACE, WIDTH, Spans, draw, read_lines
@@ -109,6 +110,16 @@ def test_the_word_draws_lines_of_json(tmp_path: Path) -> None:
     assert (drawn == expected).all()
 
 
+@pytest.mark.parametrize("ending", sorted(PICTURES))
+def test_it_is_drawn_as_every_kind_of_picture(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "faces.jsonl").write_text(line(0.0, (1, "happy", None)) + line(1.0))
+    path = tmp_path / f"out{ending}"
+    assert main(["timeline", str(tmp_path / "faces.jsonl"), str(path)]) == 0
+    drawn = cv2.imread(str(path))
+    assert drawn is not None
+    assert drawn.shape == draw(read_lines(tmp_path / "faces.jsonl")).shape
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -116,9 +127,23 @@ def test_the_word_draws_lines_of_json(tmp_path: Path) -> None:
         (b"", "has no whole line"),
         (b'{"a": 1}\n', "line 1 is no reading"),
         (b"[[[\n", "line 1 is no reading"),
+        (b'{"time": NaN, "faces": []}\n', "line 1 is no reading"),
+        (
+            b'{"time": 1, "faces": [{"track": "a", "emotion": "b", "unsure": null, '
+            b'"probabilities": {}}]}\n',
+            "line 1 is no reading",
+        ),
         (b"\xff\xfe\n", "it is no text"),
     ],
-    ids=["is not there", "is empty", "is other JSON", "is no JSON", "is no text"],
+    ids=[
+        "is not there",
+        "is empty",
+        "is other JSON",
+        "is no JSON",
+        "has no time",
+        "has no track",
+        "is no text",
+    ],
 )
 def test_a_file_that_holds_no_readings_is_refused(
     tmp_path: Path, text: bytes | None, found: str

@@ -16,14 +16,16 @@ import keras
 import numpy as np
 import pytest
 
+from edgemood.cli import main
 from edgemood.datasets import FERPLUS_EMOTIONS, by_ferplus, open_dataset
 from edgemood.errors import EdgemoodError
 from edgemood.export.deploy import pictures_for
 from edgemood.export.source import read_source
 from edgemood.metrics import softmax
-from edgemood.train import runs
+from edgemood.train import fit, networks, runs
 from edgemood.train.augment import Augmentation
 from edgemood.train.distill import soft_targets
+from edgemood.train.networks import NETWORKS
 from edgemood.train.recipes import RECIPES
 
 EPOCHS = 6
@@ -32,9 +34,14 @@ VOTES = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_recipe() -> None:
-    """`nano` for little data: small batches, pictures nearly as they are."""
+    """For little data: a network that is soon compiled, small batches, pictures nearly as they
+    are.
+    """
+    widths = [(16, 2), (32, 2), (64, 2), (64, 1)]
+    NETWORKS["quick"] = lambda outputs: networks._plain("quick", widths, outputs)
     RECIPES["quick"] = replace(
-        RECIPES["nano"],
+        RECIPES["small"],
+        network="quick",
         batch=16,
         learning_rate=0.03,
         average=0.9,
@@ -93,7 +100,7 @@ def test_history_has_loss_and_accuracy_of_training_and_validation(run: Path) -> 
 
 
 def test_the_same_seed_gives_the_same_history_and_another_seed_another(
-    pattern_folder: Path, tmp_path: Path
+    pattern_folder: Path, tmp_path: Path, without_xla: None
 ) -> None:
     histories = []
     for name, seed in (("once", 0), ("again", 0), ("other", 1)):
@@ -108,16 +115,17 @@ def weights(folder: Path) -> list[np.ndarray]:
 
 
 def test_a_run_killed_and_resumed_ends_bit_for_bit_as_an_undisturbed_one(
-    pattern_folder: Path, tmp_path: Path
+    pattern_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    command = [sys.executable, "-m", "edgemood.cli", "train", "--recipe", "nano", "--data"]
-    command += [str(pattern_folder), "--epochs", "8", "--run"]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    words = ["train", "--recipe", "nano", "--data", str(pattern_folder), "--epochs", "8", "--run"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run([*command, str(whole)], check=True, env=environment, capture_output=True)
+    assert main([*words, str(whole)]) == 0
 
     with subprocess.Popen(
-        [*command, str(broken)], env=environment, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "edgemood.cli", *words, str(broken)],
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -130,11 +138,8 @@ def test_a_run_killed_and_resumed_ends_bit_for_bit_as_an_undisturbed_one(
     assert "Traceback" not in rest
     assert not (broken / "model.keras").exists()
 
-    resumed = subprocess.run(
-        [sys.executable, "-m", "edgemood.cli", "train", "--resume", str(broken)],
-        check=True, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    done = int(resumed.stderr.split("going on after epoch ")[1].split()[0])
+    assert main(["train", "--resume", str(broken)]) == 0
+    done = int(capfd.readouterr().err.split("going on after epoch ")[1].split()[0])
     assert 2 <= done < 8
     assert (broken / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
     for ours, theirs in zip(weights(broken), weights(whole), strict=True):
@@ -196,7 +201,7 @@ def test_a_finished_run_is_not_resumed(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_student_learns_what_its_teacher_says(
-    run: Path, pattern_folder: Path, tmp_path: Path
+    run: Path, pattern_folder: Path, tmp_path: Path, without_xla: None
 ) -> None:
     RECIPES["taught"] = replace(RECIPES["quick"], distill=1.0)  # nothing of the labels
     folder = runs.start("taught", str(pattern_folder), EPOCHS, 0, tmp_path / "taught", [run])
@@ -212,7 +217,7 @@ def test_a_student_learns_what_its_teacher_says(
 
 
 def test_a_run_begins_with_what_another_has_learnt(
-    run: Path, pattern_folder: Path, tmp_path: Path
+    run: Path, pattern_folder: Path, tmp_path: Path, without_xla: None
 ) -> None:
     folder = runs.start("quick", str(pattern_folder), 1, 5, tmp_path / "again", (), run)
     runs.train(folder)
@@ -229,8 +234,46 @@ def test_weights_of_another_network_are_refused_in_one_sentence(
     # As of the face detector, whose runs know no classes.
     runs.write_config(other, {"name": "face"})
     folder = runs.start("seed", str(pattern_folder), 1, 0, tmp_path / "run", (), other)
-    with pytest.raises(EdgemoodError, match="does not fit: nano is another network than seed"):
+    with pytest.raises(EdgemoodError, match="does not fit: quick is another network than seed"):
         runs.train(folder)
+
+
+def test_a_teacher_of_other_classes_is_refused_in_one_sentence(
+    run: Path, pattern_folder: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    runs.write_config(other, {"classes": ["rows", "disc", "columns"]})
+    with pytest.raises(EdgemoodError, match=r"other knows rows, disc, columns: columns, disc, row"):
+        runs.start("quick", str(pattern_folder), 1, 0, tmp_path / "run", [other])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_of_another_network_is_refused_in_one_sentence(
+    pattern_folder: Path, tmp_path: Path
+) -> None:
+    folder = runs.start("quick", str(pattern_folder), 1, 0, tmp_path / "run")
+    fit.prepare(RECIPES["seed"], 3, 3, 1, 1).save(folder / runs.CHECKPOINT)
+    with pytest.raises(EdgemoodError, match="of another network than the run would have now"):
+        runs.train(folder)
+    (folder / runs.CHECKPOINT).write_bytes(b"PK half of one")
+    with pytest.raises(EdgemoodError, match=r"checkpoint\.npz is damaged"):
+        runs.train(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--resume", "--epochs", "9"], "--resume goes on with a run as it was started, --epochs"),
+        (["--recipe", "face", "--teacher", "runs/small"], "'face' learns from no teacher"),
+    ],
+    ids=["of a run that goes on", "of the face detector"],
+)
+def test_an_option_that_would_change_nothing_is_refused_in_one_sentence(
+    words: list[str], says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *words]) == 2
+    [message] = capfd.readouterr().err.splitlines()
+    assert says in message
 
 
 def test_soft_targets_are_heated_and_the_same_for_a_mirrored_picture(
@@ -264,7 +307,7 @@ def test_votes_become_a_second_target(faces_csv: Path) -> None:
     assert material.validation.tolist() == [0]
 
 
-def test_what_was_learnt_of_votes_is_a_run_of_its_own(tmp_path: Path) -> None:
+def test_what_was_learnt_of_votes_is_a_run_of_its_own(tmp_path: Path, without_xla: None) -> None:
     rng = np.random.default_rng(0)
     pixels, votes = ["emotion,pixels,Usage"], [VOTES]
     for number in range(112):

@@ -38,7 +38,7 @@ class Recipe:
     `warmup` epochs up to it, before a cosine down to zero.
     """
 
-    epochs: int = 120
+    epochs: int = 100
     steps: int = 250
     learning_rate: float = 3e-3
     warmup: int = 1

@@ -8,7 +8,7 @@ same frame at 160x128, and at 320x256? Frames without a face are the held-out ne
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -16,48 +16,21 @@ import keras
 import numpy as np
 from keras import ops
 
+from edgemood.detection import Finding, find, overlaps_of
 from edgemood.train.detector.network import cells_of
 from edgemood.train.detector.pictures import SURE, Bank, Picture, Teacher
 from edgemood.train.detector.scenes import Variety, scene
 from edgemood.yunet import faces_in
 
 SIZES = ((128, 160), (256, 320))  # height, width
-# Borders of the classes of width, as shares of the frame's width.
-WIDTHS = (1 / 24, 1 / 16, 1 / 12, 1 / 8, 1 / 4, 1.0)
 FRAMES = 800
 MILD = Variety(turn=(5.0, 10.0), harsh=0.05, plain=1.0)
-OVERLAP = 0.5  # intersection over union from which two boxes are of one face
 # False faces per frame that calibration allows at each size, on negatives that have been learnt
 # from. At the smaller, half of what is asked for; at the larger, what YuNet makes of them there.
 ALLOWED = {(128, 160): 0.5 / 200, (256, 320): 2.5 / 200}
 
 # gray uint8 [N, h, w] -> the faces of each, float32 [n, 15]
 Detector = Callable[[np.ndarray], list[np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Figures:
-    """A detector at one size. wanted, found: int64 [classes of WIDTHS], faces of the teacher.
-    frames, false: how many without a face, how many faces were found in them. overlap: median
-    intersection over union with the teacher's box. distance: median distance of a landmark from
-    the teacher's, in box widths.
-    """
-
-    wanted: np.ndarray
-    found: np.ndarray
-    frames: int
-    false: int
-    overlap: float
-    distance: float
-
-    def recall(self, least: float) -> float:
-        """Share found of the faces at least this share of the frame wide."""
-        large = np.array(WIDTHS[:-1]) >= least - 1e-9
-        return float(self.found[large].sum() / max(1, self.wanted[large].sum()))
-
-    @property
-    def false_per_200(self) -> float:
-        return 200 * self.false / max(1, self.frames)
 
 
 def calibrate(network: keras.Model, negatives: list[Picture]) -> float:
@@ -110,8 +83,11 @@ def teacher_at(width: int) -> Detector:
     return lambda images: [teacher(image) for image in images]
 
 
-def judge(detectors: dict[tuple[int, int], Detector], bank: Bank) -> dict[tuple[int, int], Figures]:
-    """Figures of each size's detector, all on the same frames."""
+def judge(detectors: dict[tuple[int, int], Detector], bank: Bank) -> dict[tuple[int, int], Finding]:
+    """What each size's detector finds, all in the same frames.
+
+    Extra faces are those of the held-out negatives, which are the frames that are counted.
+    """
     height, width = SIZES[-1]
     people = Bank({"people": bank.faces["people"], "crops": [], "expressions": []}, bank.negatives)
     scenes = [scene(people, height, width, MILD, np.random.default_rng(i)) for i in range(FRAMES)]
@@ -120,42 +96,17 @@ def judge(detectors: dict[tuple[int, int], Detector], bank: Bank) -> dict[tuple[
         _that_are(found, faces) for found, (_, faces) in zip(teacher_at(width)(frames), scenes)
     ]
     return {
-        size: measure(
-            detector(resized(frames, size)),
-            [_scaled(faces, size[1] / width) for faces in taught],
-            detector(_shown(bank.negatives, size)),
-            size[1],
+        size: replace(
+            find(
+                detector(resized(frames, size)),
+                [_scaled(faces, size[1] / width) for faces in taught],
+                size[1],
+            ),
+            frames=len(bank.negatives),
+            extra=sum(map(len, detector(_shown(bank.negatives, size)))),
         )
         for size, detector in detectors.items()
     }
-
-
-def measure(
-    found: list[np.ndarray], wanted: list[np.ndarray], false: list[np.ndarray], width: int
-) -> Figures:
-    """Figures from the faces found and wanted in each frame, and found where none is."""
-    shares, hits, overlaps, distances = [], [], [], []
-    for ours, theirs in zip(found, wanted):
-        overlap = overlaps_of(ours, theirs)
-        for i, face in enumerate(theirs):
-            shares.append(face[2] / width)
-            best = int(overlap[:, i].argmax()) if len(ours) else -1
-            hits.append(best >= 0 and overlap[best, i] >= OVERLAP)
-            if hits[-1]:
-                overlaps.append(overlap[best, i])
-                apart = (ours[best, 4:14] - face[4:14]).reshape(5, 2)
-                distances.append(np.linalg.norm(apart, axis=1).mean() / face[2])
-    kind = np.digitize(shares, WIDTHS) - 1
-    hit = np.array(hits, bool)
-    classes = range(len(WIDTHS) - 1)
-    return Figures(
-        np.array([(kind == i).sum() for i in classes]),
-        np.array([hit[kind == i].sum() for i in classes]),
-        len(false),
-        sum(len(faces) for faces in false),
-        float(np.median(overlaps)) if overlaps else 0.0,
-        float(np.median(distances)) if distances else 1.0,
-    )
 
 
 def recall_of_expressions(
@@ -181,15 +132,6 @@ def recall_of_expressions(
         for faces, middle, side in zip(detect(frames), middles, sides)
     ])  # fmt: skip
     return np.array([hit[labels == label].mean() for label in np.unique(labels)])
-
-
-def overlaps_of(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of each box with each other, float [len(faces), len(others)]."""
-    low, high = faces[:, None, :2], faces[:, None, :2] + faces[:, None, 2:4]
-    other_low, other_high = others[None, :, :2], others[None, :, :2] + others[None, :, 2:4]
-    shared = np.clip(np.minimum(high, other_high) - np.maximum(low, other_low), 0, None).prod(2)
-    area, other = faces[:, 2:4].prod(1)[:, None], others[:, 2:4].prod(1)[None]
-    return shared / (area + other - shared)
 
 
 def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:

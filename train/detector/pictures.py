@@ -8,6 +8,7 @@ expressions. Boxes come from YuNet, the teacher, so that they are in its style e
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 import zipfile
@@ -22,8 +23,8 @@ import numpy as np
 from edgemood.console import say, track
 from edgemood.datasets import TRAINING, Dataset, open_dataset
 from edgemood.errors import EdgemoodError
-from edgemood.files import replace_file
-from edgemood.runtime.faces import fetch_yunet
+from edgemood.files import read_bytes, replace_file
+from edgemood.runtime.faces import YUNET, YUNET_SHA256, fetch_yunet, opencv_find
 
 ARCHIVE = "faces.zip"
 KEYPOINTS = "people_keypoints.csv"
@@ -198,18 +199,26 @@ def five_of(points: np.ndarray) -> np.ndarray:
     return np.stack([*eyes, points[30], points[48], points[54]]).astype(np.float32)
 
 
-def teacher_path() -> Path:
-    """EDGEMOOD_DETECTOR, which should be YuNet's file, or YuNet fetched into the cache."""
+def teacher_network() -> bytes:
+    """YuNet: the file that EDGEMOOD_DETECTOR names, else fetched once into the user's cache.
+
+    Raises EdgemoodError where it can't be had, or the file is another one.
+    """
+    remedy = f"Name {YUNET} of opencv_zoo with EDGEMOOD_DETECTOR, or unset that to have it fetched."
     named = os.environ.get("EDGEMOOD_DETECTOR")
-    return Path(named).expanduser() if named else fetch_yunet()
+    path = Path(os.path.expanduser(named)) if named else fetch_yunet()
+    network = read_bytes(path, "YuNet", remedy)
+    if hashlib.sha256(network).hexdigest() != YUNET_SHA256:
+        raise EdgemoodError(f"{path} is another file than {YUNET}, which is the teacher. {remedy}")
+    return network
 
 
 class Teacher:
     """YuNet at a fixed longest side; a picture of gray uint8 [h, w] -> float32 [n, 15] rows."""
 
     def __init__(self, side: int, score: float = UNSURE) -> None:
-        self.side = side
-        self._net = cv2.FaceDetectorYN.create(str(teacher_path()), "", (side, side), score, 0.3)
+        self.side, self.score = side, score
+        self._find = opencv_find(teacher_network())
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Box, landmarks in the picture's pixels, score."""
@@ -217,11 +226,7 @@ class Teacher:
         size = round(image.shape[1] * scale), round(image.shape[0] * scale)
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         shown = cv2.cvtColor(cv2.resize(image, size, interpolation=method), cv2.COLOR_GRAY2BGR)
-        self._net.setInputSize(size)
-        found = self._net.detect(shown)[1]
-        if found is None:
-            return np.empty((0, 15), np.float32)
-        faces = np.asarray(found, np.float32)
+        faces = self._find(shown, self.score)
         faces[:, :14] /= scale
         return faces
 

@@ -64,3 +64,34 @@ def test_an_annotation_and_the_teacher_meet_in_the_middle() -> None:
 def test_what_is_no_archive_of_people_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(EdgemoodError, match=r"faces\.zip is not a zip with people_keypoints"):
         pictures.archive_in(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (None, "yunet.onnx is not there: YuNet was wanted"),
+        (b"no network", "yunet.onnx is another file than face_detection_yunet_2023mar.onnx"),
+    ],
+    ids=["that is not there", "that is no YuNet"],
+)
+def test_a_teacher_is_refused_in_one_sentence(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes | None, says: str
+) -> None:
+    path = tmp_path / "yunet.onnx"
+    if data is not None:
+        path.write_bytes(data)
+    monkeypatch.setenv("EDGEMOOD_DETECTOR", str(path))
+    with pytest.raises(EdgemoodError, match=says) as error:
+        pictures.read(archive, tmp_path / "labels.npz")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "labels.npz").exists()
+
+
+def test_the_teacher_finds_the_annotated_faces(
+    detector: str, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEMOOD_DETECTOR", detector)
+    bank = pictures.read(archive, tmp_path / "labels.npz")
+    assert len(bank.faces["people"]) == 16
+    for picture in bank.faces["people"]:
+        assert picture.faces[0, :4] == pytest.approx([34, 22, 72, 92], abs=12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import numpy as np
 import pytest
 
 from edgemood.benchmarks.bench import METHOD, Accuracy, Clip, Frames, Results, Row
+from edgemood.benchmarks.bench_file import read_results, to_json
 from edgemood.benchmarks.bench_report import (
+    PARETO,
+    figures,
     following_line,
     heading,
     print_section,
-    read_results,
     tables,
-    to_json,
 )
 from edgemood.benchmarks.following import Departure
 from edgemood.benchmarks.fresh import Start
@@ -105,6 +107,19 @@ def test_tables_fit_into_a_hundred_columns(
 ) -> None:
     print_section("", (heading(results), tables(results), following_line(results) or ""))
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
+
+
+def test_accuracies_on_other_labels_are_on_no_line_together(results: Results) -> None:
+    pytest.importorskip("matplotlib")
+    ours = results.rows[0]
+    theirs = replace(ours, file="emotion-votes.onnx", accuracy=Accuracy("test", 0.9, ferplus=True))
+
+    def named(*rows: Row) -> list[str]:
+        (axes,) = figures(replace(results, rows=rows))[PARETO].axes
+        return [text.get_text() for text in axes.texts]
+
+    assert named(ours, theirs) == ["emotion-tiny.onnx"]
+    assert named(theirs) == ["emotion-votes.onnx"]
 
 
 @pytest.mark.parametrize(
