@@ -58,7 +58,7 @@ def test_three_commands_lead_from_class_folders_to_readings_with_their_labels(
         Path("photos").mkdir(exist_ok=True)
         cv2.imwrite(f"photos/{label}.png", photo)
 
-    assert main(["train", "--data", "moods", "--recipe", "nano", "--epochs", "14"]) == 0
+    assert main(["train", "--data", "moods", "--recipe", "nano", "--epochs", "25"]) == 0
     assert "'startled' has 5 of these pictures, 'gleeful' 57" in capfd.readouterr().err
     assert main(["export", "--output", "models"]) == 0
     model = "models/emotion-nano.int8.onnx"
