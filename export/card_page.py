@@ -148,8 +148,8 @@ speed included.
 
 ## Limits
 
-- It learnt from faces of 10 to 230 pixels of its input: larger ones, such as a face that fills an
-  input of 320 pixels, are lost or found in parts. Small ones are found less often than by YuNet.
+- It learnt from faces of 10 pixels of its input up to nine tenths of its largest scenes' height:
+  larger ones are lost or found in parts. Small ones are found less often than by YuNet.
 - Faces turned by more than 30 degrees, in profile, or covered by half were rare in training.
 - Skin tone, age, glasses, beards and head covering are not annotated in the pictures, so nobody
   could measure how recall differs by them. Expect that it does, and try it on the people whom it

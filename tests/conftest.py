@@ -70,3 +70,15 @@ def detector() -> str:
     if not path:
         pytest.skip("EDGEMOOD_DETECTOR names no face detector")
     return path
+
+
+@pytest.fixture
+def fixed_detector(detector: str, tmp_path: Path) -> Path:
+    """A detector whose input is fixed to 640x640, so that OpenCV alone runs it at other sizes."""
+    onnx = pytest.importorskip("onnx")
+    network = onnx.load(detector)
+    del network.metadata_props[:]  # its digest among them
+    for side in network.graph.input[0].type.tensor_type.shape.dim[2:]:
+        side.dim_value = 640
+    onnx.save(network, tmp_path / "fixed.onnx")
+    return tmp_path / "fixed.onnx"

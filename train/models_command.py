@@ -20,8 +20,6 @@ EXAMPLES = (
     "edgemood models --list",
     "edgemood models --ladder && edgemood evaluate runs/ladder-*/emotion-*.onnx",
 )
-# What the detector learns from, beside the data set.
-FACES = "faces.zip"
 # Run folder in --runs -> arguments of `edgemood train`, in this order; {runs} is that folder.
 TRAININGS = {
     "teacher": "--recipe teacher",
@@ -64,9 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from edgemood.console import say, table
 
-    if "face" in _trainings(args) and not args.only and not _beside(args.data, FACES):
-        args.only = [name for name in TRAININGS if name != "face"]
-        say(f"edgemood: no {FACES} lies beside the data, so the face detector is left as it is")
+    if not (args.ladder or args.only or _has_faces(args.data)):
+        say("edgemood: no faces.zip lies beside the data, so the face detector is left as it is")
     for words in steps(args):
         command = shlex.join(["edgemood", *words])
         if args.list:
@@ -111,7 +108,8 @@ def steps(args: argparse.Namespace) -> Iterator[list[str]]:
 def _trainings(args: argparse.Namespace) -> dict[str, str]:
     """The runs that were asked for, as in TRAININGS."""
     if not args.ladder:
-        return {name: TRAININGS[name] for name in args.only or TRAININGS}
+        all_here = [name for name in TRAININGS if name != "face" or _has_faces(args.data)]
+        return {name: TRAININGS[name] for name in args.only or all_here}
     from edgemood.train.recipes import LADDER
 
     return {
@@ -120,7 +118,9 @@ def _trainings(args: argparse.Namespace) -> dict[str, str]:
     }
 
 
-def _beside(data: str | None, name: str) -> bool:
-    """Whether a file of this name lies in the data set's folder, or beside its file."""
-    place = Path(data or os.environ.get("EDGEMOOD_DATA") or ".").expanduser()
-    return (place / name).is_file() or (place.parent / name).is_file()
+def _has_faces(data: str | None) -> bool:
+    """Whether the folder named as data has what the face detector learns from."""
+    from edgemood.train.detector.pictures import ARCHIVE
+
+    folder = data or os.environ.get("EDGEMOOD_DATA")
+    return folder is not None and Path(os.path.expanduser(folder), ARCHIVE).is_file()

@@ -80,15 +80,9 @@ def test_of_the_engines_that_run_a_detector_the_quicker_one_is_taken(
 
 
 def test_an_engine_that_does_not_run_the_detector_is_no_choice(
-    detector: str, short: None, tmp_path: Path
+    fixed_detector: Path, short: None
 ) -> None:
-    onnx = pytest.importorskip("onnx")
-    network = onnx.load(detector)
-    del network.metadata_props[:]  # its digest among them
-    for side in network.graph.input[0].type.tensor_type.shape.dim[2:]:
-        side.dim_value = 640
-    onnx.save(network, tmp_path / "fixed.onnx")
-    found, looks = quickest(str(tmp_path / "fixed.onnx"))
+    found, looks = quickest(str(fixed_detector))
     assert (found.engine, list(looks)) == ("opencv", ["opencv"])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import keras
@@ -29,6 +29,7 @@ MILD = Variety(turn=(5.0, 10.0), harsh=0.05, plain=1.0)
 # from. At the smallest, half of what is asked for; at the larger, what YuNet makes of them there.
 ALLOWED = {(128, 160): 0.5 / 200, (256, 320): 2.5 / 200, (512, 640): 2.5 / 200}
 
+Images = TypeVar("Images", np.ndarray, list[Picture])
 # gray uint8 [N, h, w] -> the faces of each, float32 [n, 15]
 Detector = Callable[[np.ndarray], list[np.ndarray]]
 
@@ -45,7 +46,8 @@ def _shift(
 ) -> float:
     # A picture's most suspicious cells; one of them has its highest score whatever is added.
     suspicious = []
-    for images in _parts(_shown(negatives, size)):
+    for part in _parts(negatives):  # all of them, at the largest size, take 700 MB
+        images = _shown(part, size)
         scores = np.clip(_cells(network, images)[..., :2], 1e-7, 1 - 1e-7)
         best = np.argsort(-scores.prod(axis=2), axis=1)[:, :8, None]
         logits = np.log(scores / (1 - scores))
@@ -164,7 +166,7 @@ def _shown(pictures: list[Picture], size: tuple[int, int]) -> np.ndarray:
     ])  # fmt: skip
 
 
-def _parts(images: np.ndarray) -> list[np.ndarray]:
+def _parts(images: Images) -> list[Images]:
     return [images[start : start + 32] for start in range(0, len(images), 32)]
 
 
