@@ -103,7 +103,7 @@ class FaceDetector:
             else:
                 self._find = _onnxruntime(network, threads, session)
             # Any network that parses is accepted until it is asked for faces.
-            self._find(np.zeros((sides[0], sides[0], 3), np.uint8), SCORE)
+            self._find(np.zeros((32, 32, 3), np.uint8), SCORE)
         except (cv2.error, ValueError) as error:
             found = f": {error}" if isinstance(error, ValueError) else ""
             name = "OpenCV" if engine == "opencv" else "ONNX Runtime"

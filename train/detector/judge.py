@@ -41,28 +41,44 @@ def calibrate(network: keras.Model, negatives: list[Picture]) -> float:
     return min(_shift(network, negatives, size, allowed) for size, allowed in ALLOWED.items())
 
 
+def deceptive(network: keras.Model, negatives: list[Picture]) -> list[Picture]:
+    """The quarter of the pictures in which the network comes nearest to seeing a face."""
+    scores = np.max([_scores(_suspicious(network, negatives, size)) for size in SIZES], axis=0)
+    return [negatives[i] for i in np.argsort(-scores)[: len(negatives) // 4]]
+
+
 def _shift(
     network: keras.Model, negatives: list[Picture], size: tuple[int, int], allowed: float
 ) -> float:
-    # A picture's most suspicious cells; one of them has its highest score whatever is added.
-    suspicious = []
-    for part in _parts(negatives):  # all of them, at the largest size, take 700 MB
-        images = _shown(part, size)
-        scores = np.clip(_cells(network, images)[..., :2], 1e-7, 1 - 1e-7)
-        best = np.argsort(-scores.prod(axis=2), axis=1)[:, :8, None]
-        logits = np.log(scores / (1 - scores))
-        suspicious.append(np.take_along_axis(logits, best, axis=1))
-    logits = np.concatenate(suspicious)
+    logits = _suspicious(network, negatives, size)
 
     def rate(shift: float) -> float:
-        probabilities = 1 / (1 + np.exp(-logits - shift))
-        return float((np.sqrt(probabilities.prod(axis=2)).max(axis=1) >= SURE).mean())
+        return float((_scores(logits + shift) >= SURE).mean())
 
     low, high = -3.0, 3.0
     for _ in range(30):
         middle = (low + high) / 2
         low, high = (middle, high) if rate(middle) <= allowed else (low, middle)
     return low
+
+
+def _suspicious(
+    network: keras.Model, pictures: list[Picture], size: tuple[int, int]
+) -> np.ndarray:
+    """Logits of both scores, float32 [N, 8, 2], of each picture's most suspicious cells: one of
+    them has its highest score whatever is added.
+    """
+    suspicious = []
+    for part in _parts(pictures):  # all of them, at the largest size, take 700 MB
+        scores = np.clip(_cells(network, _shown(part, size))[..., :2], 1e-7, 1 - 1e-7)
+        best = np.argsort(-scores.prod(axis=2), axis=1)[:, :8, None]
+        suspicious.append(np.take_along_axis(np.log(scores / (1 - scores)), best, axis=1))
+    return np.concatenate(suspicious)
+
+
+def _scores(logits: np.ndarray) -> np.ndarray:
+    """Each picture's highest score, float32 [N], of logits as `_suspicious` gives them."""
+    return np.sqrt((1 / (1 + np.exp(-logits))).prod(axis=2)).max(axis=1)
 
 
 def detector_of(network: keras.Model) -> Detector:

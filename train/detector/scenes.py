@@ -1,6 +1,6 @@
 """A bank of pictures and a seed -> scenes: gray pictures with faces pasted in, and where they are.
 
-A scene is a background without faces, and on it layers. In a plain scene these are one to three
+A scene is a background without faces, and on it layers. In a plain scene these are up to three
 whole frames of people, as they are; in the others faces with more or less of their surroundings,
 and pieces of other pictures without one, cut out and blended in the same ways, so that an edge says
 nothing about a face. Then it is seen through a bad camera. One scene of 160x128 takes about 0.5 ms.
@@ -31,7 +31,7 @@ SOURCES = {"people": 0.7, "crops": 0.18, "expressions": 0.12}
 FAINT = 8.0
 # Number of faces in a scene and how often.
 CROWDS = {0: 0.25, 1: 0.35, 2: 0.18, 3: 0.1, 5: 0.07, 8: 0.05}
-PLAIN_CROWDS = {1: 0.65, 2: 0.25, 3: 0.1}
+PLAIN_CROWDS = {0: 0.15, 1: 0.55, 2: 0.2, 3: 0.1}
 # Pieces pasted into a scene without faces.
 PIECES = {0: 0.55, 1: 0.2, 2: 0.15, 3: 0.1}
 MASK = 64  # side of the mask templates
@@ -390,4 +390,4 @@ def _templates() -> np.ndarray:
 
 
 _MASKS = _templates()
-_NOISE = np.random.default_rng(0).normal(0, 1, (512, 640)).astype(np.float32)
+_NOISE = np.random.default_rng(0).normal(0, 1, (768, 896)).astype(np.float32)
