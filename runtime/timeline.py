@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from edgemood.runtime.sinks.pictures import write_picture
 GAP = 2.0
 # More faces make no picture that can be looked at: these are kept, the longest in view.
 ROWS = 40
+# A camera runs for a month; with more spans than this, 3 MB, the shortest become part of others.
+MOST = 20_000
 
 WIDTH, MARGIN, ROW, SPACE, TEXT = 1280, 16, 30, 8, 0.5
 HEAD, FOOT, SIDE = 56, 40, 80  # above, below and left of the rows
@@ -42,19 +44,25 @@ class Span:
 
 
 class Spans:
-    """Collects spans frame by frame. labels: the model's, in its order, once a face was seen."""
+    """Collects spans frame by frame. labels: the model's, in its order, once a face was seen.
+
+    gone: how many faces were too short in view to be drawn, and are in `all` no more.
+    """
 
     def __init__(self) -> None:
         self.labels: tuple[str, ...] = ()
         self.all: list[Span] = []
+        self.gone = 0
         self.start = 0.0
         self.end: float | None = None  # of the last frame, once there is one
         self._open: dict[int, Span] = {}
+        self._room = MOST
 
     def add(self, time: float, faces: Sequence[tuple[int, str, bool]]) -> None:
         """One more frame: (track, label, unsure) of its faces. Time that runs back begins anew."""
         if self.end is None or time < self.end:
             self.all, self._open, self.start, self.end = [], {}, time, time
+            self.gone = 0
         going = self._open if time - self.end <= GAP else {}
         self._open = {}
         for track, label, unsure in faces:
@@ -66,6 +74,43 @@ class Spans:
                 self.all.append(span)
             self._open[track] = span
         self.end = time
+        if len(self.all) > self._room:
+            self._thin()
+            self._room = max(MOST, 2 * len(self.all))
+
+    def seconds(self) -> dict[int, float]:
+        """How long each face was in view."""
+        seconds: dict[int, float] = {}
+        for span in self.all:
+            seconds[span.track] = seconds.get(span.track, 0.0) + span.end - span.start
+        return seconds
+
+    def _thin(self) -> None:
+        """Forget faces that would not be drawn; of what is left, make two neighbours one."""
+        seconds = self.seconds()
+        stay = set(longest(seconds)) | self._open.keys()
+        self.gone += len(seconds.keys() - stay)
+        going = {id(span) for span in self._open.values()}
+        pixel = ((self.end or 0.0) - self.start) / WIDTH
+        before: dict[int, Span] = {}  # a face's last span, if it may take in one more
+        thinned = []
+        for span in self.all:
+            if span.track not in stay:
+                continue
+            last = before.pop(span.track, None)
+            if last and id(span) not in going and span.start - last.end <= max(GAP, pixel):
+                if span.end - span.start > last.end - last.start:
+                    last.label, last.unsure = span.label, span.unsure
+                last.end = span.end
+            else:
+                thinned.append(span)
+                before[span.track] = span
+        self.all = thinned
+
+
+def longest(seconds: Mapping[int, float]) -> list[int]:
+    """The faces that are drawn: of these, by seconds in view, the first ROWS."""
+    return sorted(seconds, key=lambda track: -seconds[track])[:ROWS]
 
 
 class Timeline(Sink):
@@ -159,11 +204,8 @@ def draw(spans: Spans) -> np.ndarray:
 
     Returns BGR uint8 [H, 1280, 3]; without a face, the time axis alone.
     """
-    seconds: dict[int, float] = {}
-    for span in spans.all:
-        seconds[span.track] = seconds.get(span.track, 0.0) + span.end - span.start
-    longest = sorted(seconds, key=lambda track: -seconds[track])[:ROWS]
-    rows = {track: i for i, track in enumerate(sorted(longest))}
+    seconds = spans.seconds()
+    rows = {track: i for i, track in enumerate(sorted(longest(seconds)))}
     top, bottom = HEAD, HEAD + max(1, len(rows)) * (ROW + SPACE)
     image = np.full((bottom + FOOT, WIDTH, 3), INK, np.uint8)
     end = spans.start if spans.end is None else spans.end
@@ -192,8 +234,9 @@ def draw(spans: Spans) -> np.ndarray:
             # So that colour is not all that tells it; on plain ground, to be legible.
             image[y + 6 : y + ROW - 6, x0 + 2 : x0 + 10 + _width(span.label)] = colour
             _write(image, span.label, (x0 + 6, y + 20), INK)
-    if len(seconds) > ROWS:
-        words = f"{ROWS} of {len(seconds)} faces, the longest in view"
+    faces = len(seconds) + spans.gone
+    if faces > ROWS:
+        words = f"{ROWS} of {faces} faces, the longest in view"
         _write(image, words, (WIDTH - MARGIN - _width(words), 20))
     return image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,18 @@ from edgemood.cli import main
 from edgemood.datasets import PICTURES
 from edgemood.errors import EdgemoodError
 from edgemood.runtime.draw import INK, PALETTE
-from edgemood.runtime.timeline import GAP, HEAD, ROW, SIDE, SPACE, WIDTH, Spans, draw, read_lines
+from edgemood.runtime.timeline import (
+    GAP,
+    HEAD,
+    MOST,
+    ROW,
+    SIDE,
+    SPACE,
+    WIDTH,
+    Spans,
+    draw,
+    read_lines,
+)
 
 LABELS = ("angry", "happy", "neutral")
 
@@ -91,6 +103,23 @@ def test_every_face_has_a_row_of_its_own_in_the_order_of_their_numbers() -> None
 def test_hundreds_of_faces_make_a_picture_that_can_be_looked_at() -> None:
     crowd = [(float(t), [(t, "happy", False), (t + 1, "happy", False)]) for t in range(300)]
     assert draw(spans(*crowd)).shape[0] < 2000
+
+
+def test_what_is_kept_of_a_month_is_small_and_still_true() -> None:
+    """A face that stays, happy every second hour, and a new one beside it each minute."""
+    found = spans()
+    for second in range(200_000):
+        label = ("neutral", "happy")[second // 3600 % 2] if second % 10 else "angry"
+        found.add(float(second), [(0, label, False), (1 + second // 60, "happy", False)])
+    assert len(found.all) <= MOST
+    assert len({span.track for span in found.all}) + found.gone == 1 + 200_000 // 60 + 1
+    stays = [span for span in found.all if span.track == 0]
+    assert (stays[0].start, stays[-1].end) == (0, 199_999)
+    assert all(later.start - span.end <= GAP for span, later in pairwise(stays))
+    for hour in range(55):
+        (label,) = {s.label for s in stays if s.start <= 3600 * hour + 1803.5 <= s.end}
+        assert label == ("neutral", "happy")[hour % 2]
+    assert draw(found).shape[0] < 2000
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.04, 7.0, 90.0, 1000.0, 90_000.0])
