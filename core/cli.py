@@ -7,6 +7,7 @@ A word's module has `HELP`, one line; `EXAMPLES`, command lines; `add_arguments(
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -51,8 +52,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         # Whoever read our output has gone. Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _hush()
         return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _hush()
+        print(
+            f"edgemood: what it says cannot be written: {error.strerror}. Make room, or send it "
+            "elsewhere.",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _hush() -> None:
+    """Let standard output go nowhere from here on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(argv: list[str]) -> int:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edgemood import cli
@@ -83,6 +85,24 @@ def test_a_reader_that_leaves_before_the_end_is_no_complaint(word: str) -> None:
     done = subprocess.run(command, env=buffered, stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
+@pytest.mark.parametrize("buffering", ["", "1"])
+def test_a_full_disk_under_what_it_prints_is_one_line(buffering: str, tmp_path: Path) -> None:
+    """Said while it prints, or at the end of what waits in Python's buffer."""
+    for kind in ("happy", "sad"):
+        (tmp_path / kind).mkdir()
+        cv2.imwrite(str(tmp_path / kind / "1.png"), np.zeros((48, 48), np.uint8))
+    environment = os.environ | {"PYTHONUNBUFFERED": buffering}
+    command = [sys.executable, "-m", "edgemood.cli", "data", str(tmp_path)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("edgemood: what it says cannot be written: ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such descriptors")
