@@ -85,6 +85,7 @@ def _overview(evaluation: Evaluation) -> Table:
         ("FER+", lambda m: _percent(m.ferplus)),
         ("macro-F1", lambda m: _number(100 * m.macro_f1)),
         ("ECE", lambda m: _number(100 * m.calibration.reliability.error)),
+        ("by chance", lambda m: _number(100 * m.calibration.reliability.chance)),
         ("NLL", lambda m: _number(m.calibration.negative_log_likelihood, 3)),
         ("ms/face", lambda m: _number(m.milliseconds, 3)),
     ]
@@ -93,7 +94,7 @@ def _overview(evaluation: Evaluation) -> Table:
     used = [i for i in range(len(shown)) if any(row[i] != NOTHING for row in rows)]
     note = (
         "All in percent but NLL and ms. In brackets: 95 % intervals, Wilson. ms/face: median "
-        "of calls with one face."
+        "of calls with one face. By chance: the ECE of a perfectly calibrated model."
     )
     if any(model.unseen for model in evaluation.models):
         note += " No copies: exact copies of Training pictures left out."
@@ -313,6 +314,7 @@ def _model(model: Judgement) -> dict[str, Any]:
         "confusion": model.confusion.tolist(),
         "calibration": {
             "ece": figures.reliability.error,
+            "ece_by_chance": figures.reliability.chance,
             "nll": figures.negative_log_likelihood,
             "reliability": {
                 "count": figures.reliability.count.tolist(),

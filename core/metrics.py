@@ -101,6 +101,19 @@ class Reliability:
         gap = np.nan_to_num(np.abs(self.confidence - self.accuracy))
         return float(np.average(gap, weights=self.count))
 
+    @property
+    def chance(self) -> float:
+        """The `error` to expect of these confidences if each were right as often as it says.
+
+        Few pictures in a bin scatter around the truth: of n answers of confidence c, the share
+        right by sqrt(c (1 - c) / n), and the mean size of a normal error is sqrt(2 / pi) of that.
+        """
+        if not self.count.sum():
+            return math.nan
+        c = np.nan_to_num(self.confidence)
+        scatter = np.sqrt(2 / math.pi * c * (1 - c) / np.maximum(self.count, 1))
+        return float(np.average(scatter, weights=self.count))
+
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = BINS) -> Reliability:
     """Reliability diagram over bins ((m - 1) / bins, m / bins]. Guo et al. 2017, section 2."""

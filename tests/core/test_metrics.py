@@ -82,6 +82,19 @@ class TestOverConfidentClassifier:
         assert np.isnan(figures.accuracy[:-1]).all()
 
 
+def test_chance_is_the_error_of_answers_that_are_right_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.5, 1, 3000)
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    figures = [
+        metrics.reliability(probabilities, (rng.random(3000) > confidence).astype(np.int64))
+        for _ in range(100)
+    ]
+    found = np.mean([figure.error for figure in figures])
+    assert figures[0].chance == pytest.approx(found, rel=0.05)
+    assert math.isnan(metrics.reliability(probabilities[:0], np.empty(0, np.int64)).chance)
+
+
 def test_a_probability_of_zero_for_the_truth_costs_much_but_not_everything():
     found = metrics.negative_log_likelihood(np.array([[1.0, 0.0]], np.float32), np.array([1]))
     assert found == pytest.approx(-math.log(np.finfo(np.float32).eps))
