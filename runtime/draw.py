@@ -217,7 +217,7 @@ def _overlap(a: Box, b: Box) -> bool:
 
 
 # Drawing letters costs more than all else here, and the same few words come frame after frame.
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _text(words: str, height: int) -> np.ndarray:
     """The words as a mask, uint8 [rows, columns]; a capital letter is about `height` * 0.7 high."""
     scale = 0.7 * height / cv2.getTextSize("H", FONT, 1, 1)[0][1]
@@ -231,7 +231,7 @@ def _text(words: str, height: int) -> np.ndarray:
     return mask
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _column(labels: tuple[str, ...], height: int) -> np.ndarray:
     """The labels below one another as one mask."""
     masks = [_text(label, height) for label in labels]

@@ -129,19 +129,27 @@ def fold(model: keras.Model, outputs: slice, temperature: float = 1.0) -> keras.
     return folded
 
 
+def require_same(folded: keras.Model, model: keras.Model) -> None:
+    """Raises ValueError where a deployed network is not of the trained one's shape."""
+    kernels = [[layer.kernel.shape[:-1] for layer in _weighted(part)] for part in (folded, model)]
+    if kernels[0] != kernels[1]:
+        raise ValueError(f"{folded.name} is another network than {model.name}")
+
+
+def _weighted(model: keras.Model) -> list[keras.Layer]:
+    return [layer for layer in model.layers if isinstance(layer, layers.Conv2D | layers.Dense)]
+
+
 def unfold(folded: keras.Model, model: keras.Model, pixels: np.ndarray, outputs: int) -> None:
     """The opposite of `fold`: give an untrained network the weights of a deployed one.
 
     Convolutions are taken over, and batch normalisations behind them set so that nothing changes:
     to the statistics that `pixels`, float32 [N, 48, 48, 1], have there. outputs: so many of the
     last layer's are taken over, from the first; the others stay untrained.
-    Raises ValueError where the two are not of one shape.
+    Raises ValueError as `require_same` does.
     """
-    given = [layer for layer in folded.layers if isinstance(layer, layers.Conv2D | layers.Dense)]
-    wanted = [layer for layer in model.layers if isinstance(layer, layers.Conv2D | layers.Dense)]
-    kernels = [[layer.kernel.shape[:-1] for layer in part] for part in (given, wanted)]
-    if kernels[0] != kernels[1]:
-        raise ValueError(f"{folded.name} is another network than {model.name}")
+    require_same(folded, model)
+    given, wanted = _weighted(folded), _weighted(model)
     x, scale = pixels, 1.0
     for layer in model.layers:
         if isinstance(layer, layers.Rescaling):

@@ -36,7 +36,7 @@ from edgemood.metrics import negative_log_likelihood, softmax, threshold_for_acc
 from edgemood.train import fit, report
 from edgemood.train.augment import Augmentation
 from edgemood.train.distill import soft_targets
-from edgemood.train.networks import fold, unfold
+from edgemood.train.networks import NETWORKS, fold, require_same, unfold
 from edgemood.train.recipes import RECIPES, Recipe
 
 RUNS = Path("runs")
@@ -92,6 +92,8 @@ def start(
                 f"{', '.join(dataset.classes)} were wanted, as the data has. Name another run with "
                 "--teacher."
             )
+    if weights:
+        _finished(weights, NETWORKS[recipe.network](len(dataset.classes)))
     words = ["edgemood", "train", "--recipe", name, "--epochs", str(epochs), "--seed", str(seed)]
     for teacher in teachers:
         words += ["--teacher", str(teacher)]
@@ -189,18 +191,25 @@ def _begin_with(folder: Path, material: fit.Material, state: fit.State) -> None:
 
     Raises EdgemoodError where that is of another network.
     """
+    folded = _finished(folder, state.model)
     same = read_config(folder).get("classes") == list(material.dataset.classes)
     some = material.train[:: max(1, len(material.train) // SEEN)]
     pixels = material.dataset.read(some)[..., None].astype(np.float32)
+    unfold(folded, state.model, pixels, material.classes if same else 0)
+    state.average.set_weights(state.model.get_weights())
+
+
+def _finished(folder: Path, model: keras.Model) -> keras.Model:
+    """A finished run's network; raises EdgemoodError where `model` is not of its shape."""
     try:
         folded = keras.models.load_model(folder / MODEL)
-        unfold(folded, state.model, pixels, material.classes if same else 0)
+        require_same(folded, model)
     except ValueError as error:
         raise EdgemoodError(
             f"{folder / MODEL} does not fit: {error}. Name a run of the same network with "
             "--weights."
         ) from error
-    state.average.set_weights(state.model.get_weights())
+    return folded
 
 
 def hold_back(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -233,9 +233,9 @@ def test_weights_of_another_network_are_refused_in_one_sentence(
     shutil.copytree(run, other)
     # As of the face detector, whose runs know no classes.
     runs.write_config(other, {"name": "face"})
-    folder = runs.start("seed", str(pattern_folder), 1, 0, tmp_path / "run", (), other)
     with pytest.raises(EdgemoodError, match="does not fit: quick is another network than seed"):
-        runs.train(folder)
+        runs.start("seed", str(pattern_folder), 1, 0, tmp_path / "run", (), other)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_teacher_of_other_classes_is_refused_in_one_sentence(

@@ -58,7 +58,7 @@ def prepare(recipe: Recipe, epochs: int, weights: Path | None = None) -> State:
     """
     model = detector()
     if weights is not None:
-        _load_weights(model, weights)
+        load_weights(model, weights)
     rate = warmed_cosine(recipe.learning_rate, recipe.warmup, epochs, recipe.steps)
     return begin(model, keras.optimizers.Adam(rate), loss, columns=HISTORY)
 
@@ -70,6 +70,18 @@ def save_weights(model: keras.Model, path: Path) -> None:
     }
     with replace_file(path) as file:
         np.savez_compressed(file, **arrays)
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """What `save_weights` wrote; raises EdgemoodError where it is something else."""
+    try:
+        with np.load(path) as saved:
+            model.set_weights([saved[name].astype(np.float32) for name in sorted(saved.files)])
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise EdgemoodError(
+            f"{path} has no weights of this network: {error}. Name a weights.npz that `edgemood "
+            "train --recipe face` wrote, or leave --weights out."
+        ) from error
 
 
 def fit(
@@ -121,17 +133,6 @@ def validate(recipe: Recipe, bank: Bank, model: keras.Model) -> float:
         pixels, wanted = _batch(recipe, bank, (height, width, count), np.random.default_rng(step))
         losses.append(float(loss(wanted, model(pixels, training=False))))
     return float(np.mean(losses))
-
-
-def _load_weights(model: keras.Model, path: Path) -> None:
-    try:
-        with np.load(path) as saved:
-            model.set_weights([saved[name].astype(np.float32) for name in sorted(saved.files)])
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise EdgemoodError(
-            f"{path} has no weights of this network: {error}. Name a weights.npz that `edgemood "
-            "train --recipe face` wrote, or leave --weights out."
-        ) from error
 
 
 def _batch(
