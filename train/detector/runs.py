@@ -19,7 +19,7 @@ from edgemood.console import say
 from edgemood.errors import EdgemoodError
 from edgemood.train import runs
 from edgemood.train.detector import fit, judge, pictures, report
-from edgemood.train.detector.network import fold, rounded
+from edgemood.train.detector.network import detector, fold, rounded
 from edgemood.train.detector.scenes import Variety
 
 NAME = "face"  # the recipe's
@@ -45,6 +45,9 @@ def start(
         )
     recipe = recipe or fit.Recipe()
     epochs = runs.epochs_of(epochs, recipe.epochs)
+    archive = pictures.archive_in(path).resolve()
+    if weights:
+        fit.load_weights(detector(), weights)
     return runs.new_folder(
         NAME,
         folder,
@@ -54,7 +57,7 @@ def start(
             "epochs": epochs,
             "seed": seed,
             "weights": str(weights.resolve()) if weights else None,
-            "data": str(pictures.archive_in(path).resolve()),
+            "data": str(archive),
             "edgemood": edgemood.__version__,
         },
     )
@@ -83,7 +86,8 @@ def train(folder: Path) -> None:
     if weights:
         # Hard negatives (Sung and Poggio 1998, IEEE TPAMI 20(1), section 2.3): wheels, dogs, clocks
         # are too rare for one run to tell from faces. The next one sees them as often as the rest.
-        begun = fit.prepare(recipe, config["epochs"], Path(weights)).model
+        begun = detector()
+        fit.load_weights(begun, Path(weights))
         hard = judge.deceptive(fold(begun), bank.negatives)
         learnt_from = replace(bank, negatives=bank.negatives + 3 * hard)
     fit.fit(

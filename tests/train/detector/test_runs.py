@@ -78,23 +78,22 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_undisturbed_one(
         assert np.array_equal(one, other)
 
 
-def test_another_run_begins_with_the_weights_of_a_run(run: Path, tmp_path: Path) -> None:
+def test_another_run_begins_with_the_weights_of_a_run(
+    run: Path, archive: Path, tmp_path: Path
+) -> None:
     first, again = (fit.prepare(QUICK, 2, run / runs.WEIGHTS) for _ in range(2))
     assert (run / runs.WEIGHTS).stat().st_size < 300_000
     pixels = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 1)).astype(np.float32)
     folded = keras.models.load_model(run / "model.keras")(pixels)
-    said = fold(first.average, runs_shift(run))(pixels)
+    said = fold(first.average, every_run.read_config(run)["card"]["score_shift"])(pixels)
     for one, other in zip(said, folded):
         # float16 keeps three decimals.
         assert np.allclose(one, other, atol=0.02)
     assert all(map(np.array_equal, first.model.get_weights(), again.average.get_weights()))
     (tmp_path / "other.npz").write_bytes(b"no weights")
     with pytest.raises(EdgemoodError, match="has no weights of this network"):
-        fit.prepare(QUICK, 2, tmp_path / "other.npz")
-
-
-def runs_shift(run: Path) -> float:
-    return every_run.read_config(run)["card"]["score_shift"]
+        runs.start(str(archive), 2, 0, tmp_path / "run", tmp_path / "other.npz", QUICK)
+    assert not (tmp_path / "run").exists()
 
 
 def test_expressions_without_a_picture_to_judge_by_are_left_out(
