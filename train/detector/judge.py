@@ -62,9 +62,7 @@ def _shift(
     return low
 
 
-def _suspicious(
-    network: keras.Model, pictures: list[Picture], size: tuple[int, int]
-) -> np.ndarray:
+def _suspicious(network: keras.Model, pictures: list[Picture], size: tuple[int, int]) -> np.ndarray:
     """Logits of both scores, float32 [N, 8, 2], of each picture's most suspicious cells: one of
     them has its highest score whatever is added.
     """
