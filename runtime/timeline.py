@@ -62,7 +62,7 @@ class Spans:
         """One more frame: (track, label, unsure) of its faces. Time that runs back begins anew."""
         if self.end is None or time < self.end:
             self.all, self._open, self.start, self.end = [], {}, time, time
-            self.gone = 0
+            self.gone, self._room = 0, MOST
         going = self._open if time - self.end <= GAP else {}
         self._open = {}
         for track, label, unsure in faces:

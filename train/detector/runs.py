@@ -79,17 +79,15 @@ def train(folder: Path) -> None:
     keras.utils.set_random_seed(config["seed"])
     weights = config.get("weights")
     state = fit.prepare(recipe, config["epochs"], Path(weights) if weights else None)
-    if (folder / runs.CHECKPOINT).exists():
-        state.load(folder / runs.CHECKPOINT)
-        say(f"going on after epoch {len(state.history)}")
     learnt_from = bank
     if weights:
         # Hard negatives (Sung and Poggio 1998, IEEE TPAMI 20(1), section 2.3): wheels, dogs, clocks
         # are too rare for one run to tell from faces. The next one sees them as often as the rest.
-        begun = detector()
-        fit.load_weights(begun, Path(weights))
-        hard = judge.deceptive(fold(begun), bank.negatives)
+        hard = judge.deceptive(fold(state.model), bank.negatives)
         learnt_from = replace(bank, negatives=bank.negatives + 3 * hard)
+    if (folder / runs.CHECKPOINT).exists():
+        state.load(folder / runs.CHECKPOINT)
+        say(f"going on after epoch {len(state.history)}")
     fit.fit(
         recipe, learnt_from, held_out, state, config["epochs"], config["seed"],
         folder / runs.CHECKPOINT,

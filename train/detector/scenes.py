@@ -390,4 +390,5 @@ def _templates() -> np.ndarray:
 
 
 _MASKS = _templates()
+# Larger than any scene, of which it covers another part each time.
 _NOISE = np.random.default_rng(0).normal(0, 1, (768, 896)).astype(np.float32)

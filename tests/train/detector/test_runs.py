@@ -90,6 +90,10 @@ def test_another_run_begins_with_the_weights_of_a_run(
         # float16 keeps three decimals.
         assert np.allclose(one, other, atol=0.02)
     assert all(map(np.array_equal, first.model.get_weights(), again.average.get_weights()))
+    following = runs.start(str(archive), 1, 0, tmp_path / "next", run / runs.WEIGHTS, QUICK)
+    shutil.copy(run / runs.LABELS, following)
+    runs.train(following)
+    assert (following / "report.md").exists()
     (tmp_path / "other.npz").write_bytes(b"no weights")
     with pytest.raises(EdgemoodError, match="has no weights of this network"):
         runs.start(str(archive), 2, 0, tmp_path / "run", tmp_path / "other.npz", QUICK)

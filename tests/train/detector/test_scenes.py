@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgemood.train.detector import fit
 from edgemood.train.detector.pictures import Bank, Picture
 from edgemood.train.detector.scenes import USUAL, Variety, moved, scene
 
@@ -37,6 +38,17 @@ def test_the_same_seed_gives_the_same_scene(bank: Bank) -> None:
     for once, again in zip(draw(5), draw(5)):
         assert np.array_equal(once, again)
     assert not np.array_equal(draw(5)[0], draw(6)[0])
+
+
+@pytest.mark.parametrize("size", fit.Recipe().sizes, ids=lambda size: f"{size[1]}x{size[0]}")
+def test_every_size_of_the_recipe_is_seen_through_the_worst_camera(
+    bank: Bank, size: tuple[int, int, int, float]
+) -> None:
+    damaged = Variety(turn=(10.0, 30.0), harsh=1.0, plain=0.5)
+    for seed in range(4):
+        image, _ = scene(bank, *size[:2], damaged, np.random.default_rng(seed))
+        assert image.shape == size[:2]
+        assert image.std() > 1
 
 
 def test_labels_lie_on_the_faces_that_were_pasted(bank: Bank) -> None:
