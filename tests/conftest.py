@@ -48,21 +48,6 @@ def pattern_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def without_xla(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training that is not compiled: what XLA saves in an epoch of few pictures is a fraction of
-    the time that it takes.
-    """
-    import keras  # not above: most stations' tests would wait for TensorFlow
-
-    compiled = keras.Model.compile
-    monkeypatch.setattr(
-        keras.Model,
-        "compile",
-        lambda *args, **options: compiled(*args, **{**options, "jit_compile": False}),
-    )
-
-
 @pytest.fixture(scope="session")
 def detector() -> str:
     """The path of a real face detector."""

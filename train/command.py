@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="small, nano: learn from this finished run too; may be given more than once",
     )
     parser.add_argument(
+        "--bfloat16",
+        action="store_true",
+        default=None,
+        help="small, teacher, seed: compute in it, in half the time on a processor with AMX and in "
+        "twice the time on one without",
+    )
+    parser.add_argument(
         "--resume",
         nargs="?",
         const="",
@@ -67,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
 
     recipe, seed, teachers = args.recipe or "small", args.seed or 0, args.teacher or []
     if args.resume is not None:
-        names = ("recipe", "data", "epochs", "seed", "run", "weights", "teacher")
+        names = ("recipe", "data", "epochs", "seed", "run", "weights", "teacher", "bfloat16")
         given = [f"--{name}" for name in names if getattr(args, name) is not None]
         if given:
             raise EdgemoodError(
@@ -76,9 +83,17 @@ def main(args: argparse.Namespace) -> int:
             )
         run = runs.find_unfinished(Path(args.resume) if args.resume else None)
     elif recipe != detector_runs.NAME:
-        run = runs.start(recipe, args.data, args.epochs, seed, args.run, teachers, args.weights)
+        run = runs.start(
+            recipe, args.data, args.epochs, seed, args.run, teachers, args.weights,
+            bool(args.bfloat16),
+        )  # fmt: skip
     elif teachers:
         raise EdgemoodError(f"recipe '{recipe}' learns from no teacher. Leave --teacher out.")
+    elif args.bfloat16:
+        raise EdgemoodError(
+            f"recipe '{recipe}' takes longer in bfloat16, its layers are narrow. Leave --bfloat16 "
+            "out."
+        )
     else:
         run = detector_runs.start(args.data, args.epochs, seed, args.run, args.weights)
     detector = runs.read_config(run)["name"] == detector_runs.NAME

@@ -58,11 +58,12 @@ def start(
     folder: Path | None,
     teachers: Sequence[Path] = (),
     weights: Path | None = None,
+    bfloat16: bool = False,
 ) -> Path:
     """Make the folder of a new run; raises EdgemoodError where an argument does not fit.
 
     teachers: folders of finished runs that this one learns from. weights: that of a finished run
-    of the same network, to begin with.
+    of the same network, to begin with. bfloat16: whether training computes in it.
     """
     if name not in RECIPES:
         raise EdgemoodError(
@@ -99,12 +100,15 @@ def start(
         words += ["--teacher", str(teacher)]
     if weights:
         words += ["--weights", str(weights)]
+    if bfloat16:
+        words.append("--bfloat16")
     config = {
         "name": name,
         "made_by": shlex.join(words),
         "recipe": asdict(recipe),
         "epochs": epochs,
         "seed": seed,
+        "bfloat16": bfloat16,
         "data": str(dataset.path.resolve()),
         "classes": list(dataset.classes),
         "teachers": [str(teacher.resolve()) for teacher in teachers],
@@ -176,7 +180,9 @@ def train(folder: Path) -> None:
         )
     keras.utils.set_random_seed(config["seed"])
     steps = len(material.train) // fit.batch_size(recipe, material)
-    state = fit.prepare(recipe, material.classes, material.outputs, steps, config["epochs"])
+    state = fit.prepare(
+        recipe, material.classes, material.outputs, steps, config["epochs"], config["bfloat16"]
+    )
     if (folder / CHECKPOINT).exists():
         state.load(folder / CHECKPOINT)
         say(f"going on after epoch {len(state.history)}")

@@ -90,6 +90,23 @@ def test_the_folded_network_has_learnt_what_the_report_says(
     assert f"| accuracy | {share:.1%} " in (run / "report.md").read_text()
 
 
+def test_bfloat16_computes_less_exactly_and_keeps_exact_weights(
+    run: Path, pattern_folder: Path, tmp_path: Path
+) -> None:
+    state = fit.prepare(RECIPES["quick"], 3, 3, 1, 1, bfloat16=True)
+    assert {variable.dtype for variable in state.model.trainable_variables} == {"float32"}
+    *hidden, logits = (layer.compute_dtype for layer in state.model.layers)
+    assert set(hidden) == {"bfloat16"}
+    assert logits == "float32"
+    assert {layer.compute_dtype for layer in state.average.layers} == {"float32"}
+
+    folder = runs.start("quick", str(pattern_folder), EPOCHS, 0, tmp_path / "run", bfloat16=True)
+    assert "--bfloat16" in runs.read_config(folder)["made_by"]
+    runs.train(folder)
+    assert history(folder) != history(run)
+    assert float(history(folder)[-1]["val_accuracy"]) > 0.9
+
+
 def test_history_has_loss_and_accuracy_of_training_and_validation(run: Path) -> None:
     rows = history(run)
     assert set(rows[0]) == {
@@ -100,7 +117,7 @@ def test_history_has_loss_and_accuracy_of_training_and_validation(run: Path) -> 
 
 
 def test_the_same_seed_gives_the_same_history_and_another_seed_another(
-    pattern_folder: Path, tmp_path: Path, without_xla: None
+    pattern_folder: Path, tmp_path: Path
 ) -> None:
     histories = []
     for name, seed in (("once", 0), ("again", 0), ("other", 1)):
@@ -201,7 +218,7 @@ def test_a_finished_run_is_not_resumed(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_student_learns_what_its_teacher_says(
-    run: Path, pattern_folder: Path, tmp_path: Path, without_xla: None
+    run: Path, pattern_folder: Path, tmp_path: Path
 ) -> None:
     RECIPES["taught"] = replace(RECIPES["quick"], distill=1.0)  # nothing of the labels
     folder = runs.start("taught", str(pattern_folder), EPOCHS, 0, tmp_path / "taught", [run])
@@ -217,7 +234,7 @@ def test_a_student_learns_what_its_teacher_says(
 
 
 def test_a_run_begins_with_what_another_has_learnt(
-    run: Path, pattern_folder: Path, tmp_path: Path, without_xla: None
+    run: Path, pattern_folder: Path, tmp_path: Path
 ) -> None:
     folder = runs.start("quick", str(pattern_folder), 1, 5, tmp_path / "again", (), run)
     runs.train(folder)
@@ -265,8 +282,9 @@ def test_a_checkpoint_of_another_network_is_refused_in_one_sentence(
     [
         (["--resume", "--epochs", "9"], "--resume goes on with a run as it was started, --epochs"),
         (["--recipe", "face", "--teacher", "runs/small"], "'face' learns from no teacher"),
+        (["--recipe", "face", "--bfloat16"], "'face' takes longer in bfloat16"),
     ],
-    ids=["of a run that goes on", "of the face detector"],
+    ids=["of a run that goes on", "teacher of the face detector", "precision of the face detector"],
 )
 def test_an_option_that_would_change_nothing_is_refused_in_one_sentence(
     words: list[str], says: str, capfd: pytest.CaptureFixture[str]
@@ -307,7 +325,7 @@ def test_votes_become_a_second_target(faces_csv: Path) -> None:
     assert material.validation.tolist() == [0]
 
 
-def test_what_was_learnt_of_votes_is_a_run_of_its_own(tmp_path: Path, without_xla: None) -> None:
+def test_what_was_learnt_of_votes_is_a_run_of_its_own(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pixels, votes = ["emotion,pixels,Usage"], [VOTES]
     for number in range(112):

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from edgemood.train.networks import BatchNormalization
 from edgemood.yunet import PARTS
 
 NUMBERS = sum(PARTS.values())
@@ -124,7 +125,7 @@ def _block(x: Any, channels: int, size: int = 3, stride: int = 1) -> Any:
     x = layers.Conv2D(
         channels, size, stride, padding, use_bias=False, kernel_initializer="he_normal"
     )(x)  # fmt: skip
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.95)(x))
+    return layers.ReLU()(BatchNormalization(momentum=0.95)(x))
 
 
 def _joined(fine: Any, coarse: Any) -> Any:

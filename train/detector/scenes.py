@@ -26,7 +26,7 @@ SMALLEST = 10.0
 # Share of a face's box that must be seen for it to count, and from which it may be found.
 SEEN, GLIMPSED = 0.65, 0.2
 # How often a face comes from which part of the bank: whole frames teach what lies around a face.
-SOURCES = {"people": 0.7, "crops": 0.18, "expressions": 0.12}
+SOURCES = {"people": 0.6, "crops": 0.2, "expressions": 0.2}
 # Standard deviation of the gray levels in a face's box, below which nobody could see a face there.
 FAINT = 8.0
 # Number of faces in a scene and how often.
@@ -50,7 +50,7 @@ class Variety:
 
 # Of a network trained on crowded scenes alone, as hard as they can be made, YuNet found twice as
 # many faces in plain ones: what cameras show comes first, what could be comes second.
-USUAL = Variety(turn=(10.0, 30.0), harsh=0.15, plain=0.65)
+USUAL = Variety(turn=(10.0, 30.0), harsh=0.15, plain=0.6)
 
 
 def scene(
@@ -115,7 +115,7 @@ def _paste_face(
     sure = picture.faces[picture.faces[:, 14] == 1]
     x, y, w, h = sure[sure[:, 2].argmax(), :4].tolist()
 
-    widest = 0.9 * min(height, width) / (1 + 0.6 * len(faces))
+    widest = 1.1 * min(height, width) / (1 + len(faces))
     wanted = np.exp(rng.uniform(np.log(0.95 * SMALLEST), np.log(max(widest, 1.5 * SMALLEST))))
     turn = rng.uniform(-1, 1) * variety.turn[int(rng.random() < 0.3)]
     linear = _linear(wanted / w, turn, rng)

@@ -61,7 +61,7 @@ def test_a_run_folder_holds_everything_about_its_run(run: Path) -> None:
 
 
 def test_a_resumed_run_ends_bit_for_bit_as_an_undisturbed_one(
-    archive: Path, taught: Callable[[Path], Path], tmp_path: Path, without_xla: None
+    archive: Path, taught: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     whole, broken = (start(archive, taught, tmp_path / name) for name in ("whole", "broken"))
     runs.train(whole)

@@ -52,7 +52,7 @@ def test_every_size_of_the_recipe_is_seen_through_the_worst_camera(
 
 
 def test_labels_lie_on_the_faces_that_were_pasted(bank: Bank) -> None:
-    tried = 0
+    apart = []
     for seed in range(300):
         image, faces = scene(bank, 128, 160, GENTLE, np.random.default_rng(seed))
         x, y, w, h = faces[0, :4] if len(faces) == 1 else (0, 0, 0, 0)
@@ -64,12 +64,14 @@ def test_labels_lie_on_the_faces_that_were_pasted(bank: Bank) -> None:
         others[int(y) - 1 : int(y + h) + 2, int(x) - 1 : int(x + w) + 2] = False
         if image[others].any() or image.max() < 100:
             continue
-        tried += 1
         columns = np.flatnonzero((image > image.max() / 2).any(axis=0))
         rows = np.flatnonzero((image > image.max() / 2).any(axis=1))
-        assert columns[[0, -1]] == pytest.approx([x, x + w - 1], abs=2)
-        assert rows[[0, -1]] == pytest.approx([y, y + h - 1], abs=2)
-    assert tried >= 20
+        apart.append(np.abs(columns[[0, -1]] - [x, x + w - 1]).max())
+        apart.append(np.abs(rows[[0, -1]] - [y, y + h - 1]).max())
+    assert len(apart) >= 40
+    # A soft mask hides a little of the edge.
+    assert np.mean(apart) < 1
+    assert max(apart) < 3
 
 
 def test_faces_that_are_mostly_outside_or_tiny_are_left_open(bank: Bank) -> None:
