@@ -11,6 +11,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from edgemood.runtime.letters import written
 from edgemood.values import Box, Reading
 
 Colour = tuple[int, int, int]
@@ -30,7 +31,6 @@ PALETTE: tuple[Colour, ...] = (
 INK: Colour = (20, 20, 20)
 PAPER: Colour = (245, 245, 245)
 MUTED: Colour = (150, 150, 150)
-FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 def annotate(image: np.ndarray, readings: Sequence[Reading], fps: float | None = None) -> None:
@@ -92,12 +92,12 @@ def _label(
     emotion = reading.emotion
     words = f"{emotion.label}{'?' if reading.unsure else ''} {emotion.confidence:.0%}"
     words = f"{reading.track}  {words}" if numbered else words
-    mask = _column((words, reading.unsure), text) if reading.unsure else _text(words, text)
+    mask = _column((words, reading.unsure), text) if reading.unsure else written(words, text)
     pad = text // 2
     size = mask.shape[1] + 2 * pad, mask.shape[0] + pad
     x, y = _label_place(reading.face.box, size, image.shape[1::-1], labels, others)
     cv2.rectangle(image, (x, y), (x + size[0], y + size[1]), _colour(reading), cv2.FILLED)
-    _paint(image, mask, (x + pad, y + pad // 2), INK)
+    paint(image, mask, (x + pad, y + pad // 2), INK)
     return (x, y, *size)
 
 
@@ -122,11 +122,11 @@ def _label_place(
 
 def _note(image: np.ndarray, words: str, text: int, place: tuple[int, int]) -> Box:
     """Words on dark ground, their top left corner at this place; where they are."""
-    mask = _text(words, text)
+    mask = written(words, text)
     pad = text // 2
     box = (*place, mask.shape[1] + 2 * pad, mask.shape[0] + pad)
     _darken(image, box)
-    _paint(image, mask, (box[0] + pad, box[1] + pad // 2), PAPER)
+    paint(image, mask, (box[0] + pad, box[1] + pad // 2), PAPER)
     return box
 
 
@@ -135,7 +135,7 @@ def banner(image: np.ndarray, words: str) -> None:
     text = _text_height(image)
     height, width = image.shape[:2]
     cv2.rectangle(image, (0, height - 2 * text), (width, height), INK, cv2.FILLED)
-    _paint(image, _text(words, text), (text // 2, height - 2 * text + text // 3), PAPER)
+    paint(image, written(words, text), (text // 2, height - 2 * text + text // 3), PAPER)
 
 
 def menu(image: np.ndarray, lines: Sequence[str]) -> None:
@@ -144,7 +144,7 @@ def menu(image: np.ndarray, lines: Sequence[str]) -> None:
     mask = _column(tuple(lines), text)
     corner = (mask.shape[1] + 2 * text, mask.shape[0] + 2 * text)
     cv2.rectangle(image, (0, 0), corner, INK, cv2.FILLED)
-    _paint(image, mask, (text, text), PAPER)
+    paint(image, mask, (text, text), PAPER)
 
 
 def _text_height(image: np.ndarray) -> int:
@@ -165,7 +165,7 @@ def _panel(image: np.ndarray, reading: Reading, place: tuple[int, int], text: in
     pad, row = text // 2, names.shape[0] // len(labels)
     x, y = place
     _darken(image, (x, y, *_panel_size(labels, text)))
-    _paint(image, names, (x + pad, y + pad), PAPER)
+    paint(image, names, (x + pad, y + pad), PAPER)
     left, longest = x + 2 * pad + names.shape[1], 6 * text
     for i, (label, probability) in enumerate(emotion.probabilities.items()):
         top = y + pad + i * row + row // 4
@@ -216,30 +216,15 @@ def _overlap(a: Box, b: Box) -> bool:
     return across and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
 
 
-# Drawing letters costs more than all else here, and the same few words come frame after frame.
-@lru_cache(maxsize=128)
-def _text(words: str, height: int) -> np.ndarray:
-    """The words as a mask, uint8 [rows, columns]; a capital letter is about `height` * 0.7 high."""
-    scale = 0.7 * height / cv2.getTextSize("H", FONT, 1, 1)[0][1]
-    weight = max(1, round(scale))
-    width = cv2.getTextSize(words, FONT, scale, weight)[0][0]
-    rows = round(1.3 * height)
-    mask = np.zeros((rows, width + 2), np.uint8)
-    # The baseline where capitals stand in the middle, whatever the words' own highest letter.
-    at = (1, round(rows / 2 + 0.35 * height))
-    cv2.putText(mask, words, at, FONT, scale, 255, weight, cv2.LINE_AA)
-    return mask
-
-
 @lru_cache(maxsize=32)
 def _column(labels: tuple[str, ...], height: int) -> np.ndarray:
     """The labels below one another as one mask."""
-    masks = [_text(label, height) for label in labels]
+    masks = [written(label, height) for label in labels]
     width = max(mask.shape[1] for mask in masks)
     return np.vstack([np.pad(mask, ((0, 0), (0, width - mask.shape[1]))) for mask in masks])
 
 
-def _paint(image: np.ndarray, mask: np.ndarray, at: tuple[int, int], colour: Colour) -> None:
+def paint(image: np.ndarray, mask: np.ndarray, at: tuple[int, int], colour: Colour) -> None:
     """Blend a colour into the image where the mask is; what reaches past its edges is left out."""
     x, y = max(0, at[0]), max(0, at[1])
     place = image[y : y + mask.shape[0], x : x + mask.shape[1]]

@@ -14,7 +14,8 @@ import numpy as np
 
 from edgemood.datasets import PICTURES
 from edgemood.errors import EdgemoodError
-from edgemood.runtime.draw import FONT, INK, MUTED, PALETTE, PAPER, Colour
+from edgemood.runtime.draw import INK, MUTED, PALETTE, PAPER, Colour, paint
+from edgemood.runtime.letters import baseline, written
 from edgemood.runtime.sinks import Result, Sink
 from edgemood.runtime.sinks.pictures import write_picture
 
@@ -25,7 +26,7 @@ ROWS = 40
 # A camera runs for a month; with more spans than this, 3 MB, the shortest become part of others.
 MOST = 20_000
 
-WIDTH, MARGIN, ROW, SPACE, TEXT = 1280, 16, 30, 8, 0.5
+WIDTH, MARGIN, ROW, SPACE, TEXT = 1280, 16, 30, 8, 18
 HEAD, FOOT, SIDE = 56, 40, 80  # above, below and left of the rows
 GRID: Colour = (70, 70, 70)
 # Seconds from one mark of the axis to the next.
@@ -283,8 +284,9 @@ def _clock(seconds: float, length: float) -> str:
 
 
 def _write(image: np.ndarray, words: str, at: tuple[int, int], colour: Colour = PAPER) -> None:
-    cv2.putText(image, words, at, FONT, TEXT, colour, 1, cv2.LINE_AA)
+    """Words whose first letter stands at this (x, y)."""
+    paint(image, written(words, TEXT), (at[0], at[1] - baseline(TEXT)), colour)
 
 
 def _width(words: str) -> int:
-    return cv2.getTextSize(words, FONT, TEXT, 1)[0][0]
+    return written(words, TEXT).shape[1]
