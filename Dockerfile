@@ -30,8 +30,6 @@ ENV PATH=/opt/edgemood/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
 USER edgemood
 # Where the page's recordings go.
 WORKDIR /home/edgemood
-# The face detector, if none is shipped, so that no network is needed later.
-RUN python -c "from edgemood.runtime.faces import find_detector; print(find_detector())"
 EXPOSE 8765
 # 200 while frames come. It needs EDGEMOOD_TOKEN, and does not fit a run without the page: there,
 # pass --no-healthcheck to docker run.

@@ -12,6 +12,9 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+# Its authors' own file, of github.com/opencv/opencv_zoo.
+YUNET = "face_detection_yunet_2023mar.onnx"
+YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 STRIDES = (8, 16, 32)
 # Numbers per cell: face or not, object or not, box, five landmarks.
 PARTS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}

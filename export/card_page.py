@@ -144,7 +144,7 @@ speed included.
 
 ## Use
 
-    edgemood run 0 --detector face.onnx
+`edgemood run` finds faces with it unless `--detector` or `EDGEMOOD_DETECTOR` names another file.
 
 ## Limits
 

@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="folder for the files to deploy (default: models/; the float .tflite, every file "
-        "of the baseline `seed`, and the face detector stay in the run folder)",
+        help="folder for the files to deploy (default: models/; the float .tflite and every "
+        "file of the baseline `seed` stay in the run folder)",
     )
 
 

@@ -94,12 +94,12 @@ def deploy(source: Source, dataset: Dataset, output: Path | None = None) -> list
 
 
 def default_output(source: Source) -> Path:
-    """models/ of this checkout, where the runtime looks; ./models where there is no checkout.
+    """`models_folder`; the baseline's files stay in its run folder."""
+    return source.folder if source.name == BASELINE else models_folder()
 
-    The baseline's files stay in its run folder.
-    """
-    if source.name == BASELINE:
-        return source.folder
+
+def models_folder() -> Path:
+    """models/ of this checkout, where the runtime looks; ./models where there is no checkout."""
     models = Path(str(importlib.resources.files("edgemood.models")))
     return models if (models.parent / "pyproject.toml").is_file() else Path("models")
 

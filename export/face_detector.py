@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgemood.console import say
 from edgemood.errors import EdgemoodError
 from edgemood.export.card_page import detector_page
+from edgemood.export.deploy import models_folder
 from edgemood.export.source import CONFIG, MODEL, load_keras
 from edgemood.export.to_onnx import OPSET
 from edgemood.files import make_folder, write_together
@@ -129,18 +130,18 @@ def run(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:
 def deploy(run: Path, output: Path | None = None) -> Path:
     """Write a finished run's detector as face.onnx, with a page face.md; returns the file's path.
 
-    output: folder; None: the run's own, since a detector is deployed only when it is good enough.
+    output: folder; None: see `models_folder`.
     Raises EdgemoodError where the run is not one, or the file does not answer as its network.
     """
     network, metadata = read(run)
     data = to_onnx(network, metadata)
     with quiet():
         verify(data, network)
-    path = (output or run) / NAME
+    path = (output or models_folder()) / NAME
     make_folder(path.parent, "--output")
     page = detector_page(metadata, network.count_params(), len(data))
     write_together({path: data, path.with_suffix(".md"): page.encode()})
-    say(f"wrote {path} ({len(data) / 1000:.0f} kB); use it with --detector {path}")
+    say(f"wrote {path} ({len(data) / 1000:.0f} kB)")
     return path
 
 

@@ -137,7 +137,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detector",
         metavar="PATH",
-        help="an .onnx face detector (default: EDGEMOOD_DETECTOR, the shipped one, or YuNet)",
+        help="an .onnx face detector (default: EDGEMOOD_DETECTOR, or the shipped one)",
     )
     parser.add_argument(
         "--detector-engine",

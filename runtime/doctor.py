@@ -618,18 +618,11 @@ def parity(models: Sequence[ModelFile], working: Sequence[str]) -> Iterator[Chec
 
 
 def detector() -> Check:
-    """The face detector that would be used, tried on the demo; it is not fetched."""
-    from edgemood.runtime.faces import YUNET, FaceDetector, local_detector
+    """The face detector that would be used, tried on the demo."""
+    from edgemood.runtime.faces import FaceDetector, find_detector
     from edgemood.runtime.sources.demo import Demo
 
-    path = local_detector()
-    if path is None:
-        return Check(
-            "face detector",
-            "note",
-            f"{YUNET} was not fetched yet, 0.2 MB",
-            "`edgemood run demo` fetches it; without a network, name one with EDGEMOOD_DETECTOR.",
-        )
+    path = find_detector()
     faces = FaceDetector(path)(next(iter(Demo())).image)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     found = f"{path}, sha256 {digest}, finds {len(faces)} faces in the demo, which shows 1"
@@ -639,10 +632,7 @@ def detector() -> Check:
 
 
 def self_test(folder: Path, seconds: float) -> Check:
-    """The demo through a pipeline with the default model, for so many seconds, on one thread.
-
-    There should be a face detector, which else would be fetched.
-    """
+    """The demo through a pipeline with the default model, for so many seconds, on one thread."""
     import cv2
     import numpy as np
 

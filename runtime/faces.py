@@ -1,7 +1,8 @@
 """A frame of any size -> the faces in it: `FaceDetector`, around OpenCV's FaceDetectorYN.
 
-FaceDetectorYN runs YuNet (Wu et al. 2023, doi:10.1007/s11633-023-1423-y) and any other ONNX network
-with YuNet's outputs. ONNX Runtime is offered too, with the same faces as the result.
+FaceDetectorYN runs any ONNX network with the outputs of YuNet (Wu et al. 2023,
+doi:10.1007/s11633-023-1423-y): the one that ships, models/face.onnx, YuNet itself and others. ONNX
+Runtime is offered too, with the same faces as the result.
 """
 
 from __future__ import annotations
@@ -19,12 +20,11 @@ import numpy as np
 
 from edgemood import weights
 from edgemood.errors import EdgemoodError
-from edgemood.fetch import cached, kept
 from edgemood.files import read_bytes
 from edgemood.modelfile import is_sealed
 from edgemood.runtime.engines import onnx_session
 from edgemood.values import Box, Face
-from edgemood.yunet import OUTPUTS, PARTS, STRIDES, faces_in, joined
+from edgemood.yunet import OUTPUTS, PARTS, STRIDES, YUNET, YUNET_SHA256, faces_in, joined
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -57,14 +57,6 @@ STILL_SIDES = (640, 320)
 REGION_SIDES = (96,)
 _NOTHING = np.empty((0, 15), np.float32)
 
-YUNET = "face_detection_yunet_2023mar.onnx"
-YUNET_ADDRESS = (
-    "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/"
-    f"face_detection_yunet/{YUNET}"
-)
-YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-YUNET_SIZE = 232_589
-
 
 class FaceDetector:
     """Finds faces. Not for two threads at once.
@@ -72,7 +64,7 @@ class FaceDetector:
     path: an ONNX face detector; None: the one `find_detector` names.
     sides: longest side of the network's input, in pixels, for each look at a frame.
     engine: one of ENGINES. threads: of ONNX Runtime's; OpenCV's are set by cv2.setNumThreads.
-    Raises EdgemoodError where the file can't be had, is not a face detector, or does not run in
+    Raises EdgemoodError where the file can't be read, is not a face detector, or does not run in
     the engine.
     """
 
@@ -178,31 +170,11 @@ def input_sides(sides: Sequence[int], longest: int) -> list[int]:
 
 
 def find_detector(path: str | os.PathLike[str] | None = None) -> Path:
-    """The detector's file: `path`, else EDGEMOOD_DETECTOR, else the shipped one, else YuNet.
-
-    YuNet is fetched once into the user's cache. Raises EdgemoodError where that fails.
-    """
-    return local_detector(path) or fetch_yunet()
-
-
-def local_detector(path: str | os.PathLike[str] | None = None) -> Path | None:
-    """The file that `find_detector` names; None where it would have to fetch YuNet first."""
+    """The detector's file: `path`, else the one that EDGEMOOD_DETECTOR names, else the shipped."""
     named = path or os.environ.get("EDGEMOOD_DETECTOR")
     if named:
         return Path(os.path.expanduser(named))
-    shipped = Path(str(files("edgemood.models") / "face.onnx"))
-    return shipped if shipped.exists() else kept(YUNET, YUNET_SHA256)
-
-
-def fetch_yunet(address: str = YUNET_ADDRESS) -> Path:
-    """YuNet in the user's cache, fetched if it isn't there."""
-    return cached(
-        YUNET,
-        address,
-        YUNET_SHA256,
-        YUNET_SIZE,
-        f"Bring {YUNET} from another machine and pass it with --detector or EDGEMOOD_DETECTOR.",
-    )
+    return Path(str(files("edgemood.models") / "face.onnx"))
 
 
 def opencv_find(network: bytes) -> Find:

@@ -187,7 +187,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def stranger(
     desk: Path,
-    detector: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     without_xla: None,

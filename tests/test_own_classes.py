@@ -49,7 +49,7 @@ def moods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_three_commands_lead_from_class_folders_to_readings_with_their_labels(
-    moods: Path, detector: str, capfd: pytest.CaptureFixture[str]
+    moods: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for label, (expression, _, _) in MOODS.items():
         small = cv2.imread(str(DEMO / f"{expression}.png"))

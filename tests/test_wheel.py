@@ -137,8 +137,6 @@ class TestInstalled:
     def test_the_demo_is_read_with_the_models_inside(
         self, installed: Path, tmp_path: Path, surroundings: dict[str, str]
     ) -> None:
-        if "EDGEMOOD_DETECTOR" not in os.environ and not (ROOT / "models/face.onnx").exists():
-            pytest.skip("EDGEMOOD_DETECTOR names no face detector, and none is shipped")
         command = [installed / "bin" / "edgemood", "run", "demo", "--headless", "--jsonl", "-"]
         lines = output(*command, cwd=tmp_path, env=surroundings).splitlines()
         frames = [json.loads(line) for line in lines]

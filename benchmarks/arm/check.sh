@@ -142,14 +142,10 @@ board() { # CORE: what a board with four of them has in /proc/cpuinfo
 arm() { # CORE ARGUMENT...: become Python of the emulated Debian on that core
     core=$1
     shift
-    exec env -i PATH="$PATH" HOME=/home LANG=C.UTF-8 PYTHONPATH=/opt/edgemood EDGEMOOD_DETECTOR=/srv/face.onnx \
+    exec env -i PATH="$PATH" HOME=/home LANG=C.UTF-8 PYTHONPATH=/opt/edgemood \
         QEMU_CPU="$core" chroot "$root" /usr/bin/qemu-aarch64-static /usr/bin/python3 "$@"
 }
 
-detector=$(PYTHONPATH="$work/x86" "$PYTHON" -c \
-    "from edgemood.runtime.faces import find_detector; print(find_detector())") ||
-    stop "there is no face detector: name YuNet's file with EDGEMOOD_DETECTOR."
-cp "$detector" "$root/srv/face.onnx"
 cp benchmarks/arm/readings.py "$root/srv/"
 # What is read, as the emulated Debian sees it; this machine sees it below $root.
 clip=demo pictures=
@@ -198,7 +194,8 @@ assert answer['faces'][0]['emotion']" 2>/dev/null; do
 }
 
 if ! kept x86; then
-    PYTHONPATH="$work/x86" EDGEMOOD_DETECTOR="$root/srv/face.onnx" "$PYTHON" \
+    # The shipped face detector on both sides, as all else that ships.
+    env -u EDGEMOOD_DETECTOR PYTHONPATH="$work/x86" "$PYTHON" \
         benchmarks/arm/readings.py "$part" "${CLIP:-demo}" "${PICTURES:-}"
     mv "$part" "$root/readings/x86"
 fi

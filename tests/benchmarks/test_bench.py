@@ -24,9 +24,6 @@ from edgemood.modelfile import Card, write_model
 from edgemood.runtime import EmotionModel
 
 LABELS = ("columns", "disc", "rows")
-with_detector = pytest.mark.skipif(
-    "EDGEMOOD_DETECTOR" not in os.environ, reason="EDGEMOOD_DETECTOR names no face detector"
-)
 
 
 def write_tiny(path: Path, labels: tuple[str, ...], **card: Any) -> Path:
@@ -228,7 +225,6 @@ def test_a_model_with_the_labels_of_ferplus_is_judged_by_its_votes_and_marked(
     assert "68.4% +*" in capsys.readouterr().out
 
 
-@with_detector
 def test_frames_are_measured_from_decoding_to_drawing(
     model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -252,7 +248,6 @@ def test_frames_are_measured_from_decoding_to_drawing(
     assert re.search(r"Followed faces: IoU .* \d\.\d\d \(p50\)", out)
 
 
-@with_detector
 def test_a_camera_sets_the_pace_itself_and_is_refused(
     model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

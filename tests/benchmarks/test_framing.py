@@ -15,9 +15,6 @@ from edgemood.datasets import Dataset, open_dataset
 from edgemood.runtime import FaceDetector
 from edgemood.values import Face
 
-needs_detector = pytest.mark.skipif(
-    not os.environ.get("EDGEMOOD_DETECTOR"), reason="EDGEMOOD_DETECTOR names no face detector"
-)
 needs_data = pytest.mark.skipif(
     not os.environ.get("EDGEMOOD_DATA"), reason="EDGEMOOD_DATA names no labelled faces"
 )
@@ -50,7 +47,6 @@ def test_a_fit_is_the_middle_of_the_framings_and_says_how_far_they_lie_apart() -
 
 
 @needs_data
-@needs_detector
 def test_most_faces_of_the_data_set_are_found_where_they_were_pasted(
     dataset: Dataset,
 ) -> None:
@@ -65,7 +61,6 @@ def test_most_faces_of_the_data_set_are_found_where_they_were_pasted(
 
 
 @needs_data
-@needs_detector
 def test_the_command_prints_what_the_way_through_a_frame_costs(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import zipfile
 from dataclasses import asdict
@@ -142,9 +141,6 @@ def test_accuracy_is_the_share_of_pictures_that_are_called_what_the_data_calls_t
     assert summary.accuracy(as_json, as_json["peers"][0]) == pytest.approx(59 / 60)
 
 
-@pytest.mark.skipif(
-    "EDGEMOOD_DETECTOR" not in os.environ, reason="EDGEMOOD_DETECTOR names no face detector"
-)
 def test_our_own_adapter_reads_the_demo(tmp_path: Path) -> None:
     program = (sys.executable, str(ADAPTERS / "python_peers.py"))
     ours = Environment((*program, "edgemood:emotion-nano.int8.onnx"), tmp_path, {})

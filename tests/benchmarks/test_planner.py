@@ -97,7 +97,7 @@ def test_models_with_other_labels_than_the_firsts_are_left_out() -> None:
 
 
 @pytest.fixture
-def short(detector: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts are timed less often, and the demo is short."""
     monkeypatch.setattr(Demo, "HOLD", 0.08)
     monkeypatch.setattr(Demo, "FADE", 0.04)

@@ -133,7 +133,7 @@ def test_resting_faces_are_judged_by_pictures_that_they_were_not_taken_from() ->
 
 
 def test_the_command_prints_every_figure_as_json(
-    detector: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for path in sorted(DEMO.glob("*.png")):
         for folder in (f"faces/{path.stem}", "rest/ann", "rest/bob"):
@@ -159,7 +159,7 @@ def test_the_command_prints_every_figure_as_json(
 
 
 def test_a_picture_is_no_clip_and_no_steps_are_no_measurement(
-    detector: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("happy", "surprise"):
         (tmp_path / "faces" / name).mkdir(parents=True)

@@ -87,16 +87,20 @@ def test_opencv_finds_what_the_decoded_answer_says(data: bytes, size: tuple[int,
 
 
 def test_the_command_writes_a_file_with_the_runs_card(
-    network: keras.Model, tmp_path: Path, capsys: pytest.CaptureFixture
+    network: keras.Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
+    monkeypatch.setattr(face_detector, "models_folder", lambda: tmp_path / "models")
     network.save(tmp_path / "model.keras")
     config = {"name": "face", "edgemood": "1.2", "card": {"license": "MIT", "figures": {"a": 1}}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert cli.main(["export", str(tmp_path)]) == 0
-    assert "| a | 1 |" in (tmp_path / "face.md").read_text()
+    assert "| a | 1 |" in (tmp_path / "models" / "face.md").read_text()
     assert cli.main(["export", str(tmp_path), "--output", str(tmp_path / "new" / "models")]) == 0
     assert (tmp_path / "new" / "models" / "face.onnx").exists()
-    session = onnxruntime.InferenceSession(str(tmp_path / "face.onnx"))
+    session = onnxruntime.InferenceSession(str(tmp_path / "models" / "face.onnx"))
     metadata = session.get_modelmeta().custom_metadata_map
     told = {"name": "face", "version": "1.2", "license": "MIT", "figures": '{"a": 1}'}
     assert {name: metadata[name] for name in told} == told

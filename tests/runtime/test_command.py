@@ -41,11 +41,10 @@ def short(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(detector: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command without a display; returns the exit code."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("EDGEMOOD_DETECTOR", detector)
     return lambda *args: cli.main(["run", *map(str, args), "--model", str(tiny_model)])
 
 
@@ -203,7 +202,6 @@ def test_a_camera_that_was_asked_for_is_not_replaced_by_the_demo(
     ],
 )
 def test_what_cannot_be_opened_ends_with_one_message_and_2(
-    detector: str,
     tiny_model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -212,7 +210,6 @@ def test_what_cannot_be_opened_ends_with_one_message_and_2(
     says: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EDGEMOOD_DETECTOR", detector)
     for name in ("bad.mp4", "bad.jpg", "bad.onnx"):
         Path(name).write_text("words and words\n" * 20)
     Path("bare").mkdir()
@@ -240,16 +237,14 @@ def test_a_fault_after_the_first_frame_ends_with_1(
 
 
 @pytest.fixture
-def start(
-    detector: str, tiny_model: Path, tmp_path: Path
-) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(tiny_model: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*args: str, display: str = "") -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [*EDGEMOOD, "run", *args, "--model", str(tiny_model)],
             cwd=tmp_path,
-            env=os.environ | {"EDGEMOOD_DETECTOR": detector, "DISPLAY": display},
+            env=os.environ | {"DISPLAY": display},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -333,12 +328,9 @@ def test_a_window_shows_a_file_at_its_own_speed(
     assert shown[-1] - shown[0] > 0.8, "24 frames at 25 a second take 0.96 s"
 
 
-def test_the_default_model_runs(
-    detector: str, monkeypatch: pytest.MonkeyPatch, short: Path, tmp_path: Path
-) -> None:
+def test_the_default_model_runs(short: Path, tmp_path: Path) -> None:
     if not (Path(__file__).parents[2] / "models" / DEFAULT_MODEL).exists():
         pytest.skip(f"models/{DEFAULT_MODEL} is not there yet")
-    monkeypatch.setenv("EDGEMOOD_DETECTOR", detector)
     assert cli.main(["run", str(short), "--headless", "--jsonl", str(tmp_path / "x")]) == 0
     assert len((tmp_path / "x").read_text().splitlines()) == 25
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from edgemood.runtime.faces import (
 from edgemood.runtime.sources import open_source
 from edgemood.runtime.tracking import iou
 from edgemood.values import Face
+from edgemood.yunet import YUNET
 
 
 @pytest.fixture(scope="module")
@@ -126,11 +128,11 @@ def test_a_frame_without_a_face_gives_none(detect: FaceDetector, shape: tuple[in
     assert detect(np.full((*shape, 3), 90, np.uint8)) == []
 
 
-def test_faces_of_the_clips_are_those_of_the_detector_at_full_resolution(
-    detect: FaceDetector, detector: str, clips: list[Path]
+def test_faces_of_the_clips_are_those_of_yunet_at_full_resolution(
+    detect: FaceDetector, yunet: str, clips: list[Path]
 ) -> None:
     """At least 95 % of frames with a face, at most one extra face in 100 frames, in each clip."""
-    full = cv2.FaceDetectorYN.create(detector, "", (320, 320), SCORE, OVERLAP, CANDIDATES)
+    full = cv2.FaceDetectorYN.create(yunet, "", (320, 320), SCORE, OVERLAP, CANDIDATES)
     for clip in clips:
         shown = found = extra = frames = 0
         for frame in open_source(str(clip)):
@@ -239,3 +241,13 @@ def test_the_named_detector_comes_before_the_one_of_the_environment(
     monkeypatch.setenv("EDGEMOOD_DETECTOR", "/from/environment.onnx")
     assert find_detector("/named.onnx") == Path("/named.onnx")
     assert find_detector() == Path("/from/environment.onnx")
+
+
+def test_where_none_is_named_the_shipped_detector_is_used(detector: str) -> None:
+    assert find_detector() == FaceDetector().path == Path(detector)
+
+
+@pytest.mark.parametrize("name", [YUNET, "mine.onnx"], ids=["by its name", "by another"])
+def test_yunet_is_a_detector_too(yunet: str, tmp_path: Path, face: np.ndarray, name: str) -> None:
+    shutil.copy(yunet, tmp_path / name)
+    assert len(FaceDetector(tmp_path / name)(face)) == 1

@@ -337,14 +337,12 @@ def test_streams_opened_and_closed_leave_neither_threads_nor_files() -> None:
 
 
 @pytest.fixture
-def run(
-    detector: str, tiny_model: Path, tmp_path: Path
-) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def run(tiny_model: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts the command without a display."""
     started = []
 
     def run(*args: object, **options: object) -> subprocess.Popen[bytes]:
-        environment = os.environ | {"EDGEMOOD_DETECTOR": detector, "DISPLAY": "", "PATH": PATH}
+        environment = os.environ | {"DISPLAY": "", "PATH": PATH}
         started.append(
             subprocess.Popen(
                 [*EDGEMOOD, *map(str, args), "--model", str(tiny_model), "--headless"],

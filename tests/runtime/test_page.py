@@ -886,18 +886,16 @@ def test_without_the_packages_one_sentence_says_how_to_get_them() -> None:
 
 
 def test_a_port_that_is_taken_ends_the_command_with_2(
-    page: Page, detector: str, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+    page: Page, tiny_model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     taken = f"127.0.0.1:{port(page)}"
-    options = ["--headless", "--model", str(tiny_model), "--detector", detector]
+    options = ["--headless", "--model", str(tiny_model)]
     assert cli.main(["run", "demo", "--serve", taken, *options]) == 2
     error = capfd.readouterr().err.splitlines()[-1]
     assert error.startswith(f"edgemood: {taken} cannot be served at: another program holds")
 
 
-def test_without_the_page_its_packages_are_not_loaded(
-    detector: str, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_without_the_page_its_packages_are_not_loaded(tiny_model: Path, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "in.png"), np.zeros((48, 64, 3), np.uint8))
     arguments = ["run", str(tmp_path / "in.png"), "--headless", "--model", str(tiny_model)]
     done = subprocess.run(
@@ -905,7 +903,7 @@ def test_without_the_page_its_packages_are_not_loaded(
             sys.executable,
             "-c",
             "import sys\nfrom edgemood.cli import main\n"
-            f"assert main({[*arguments, '--detector', detector]}) == 0\nprint(*sys.modules)",
+            f"assert main({arguments}) == 0\nprint(*sys.modules)",
         ],
         capture_output=True,
         text=True,

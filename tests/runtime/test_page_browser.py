@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import select
 import socket
@@ -255,7 +254,7 @@ def test_the_page_comes_back_with_the_program(browser: Browser) -> None:
 
 
 @pytest.fixture
-def start(detector: str, tiny_model: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
+def start(tiny_model: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Starts `edgemood run` with a page at a free port; the page's address."""
     started: list[subprocess.Popen[str]] = []
 
@@ -264,7 +263,6 @@ def start(detector: str, tiny_model: Path, tmp_path: Path) -> Iterator[Callable[
         process = subprocess.Popen(
             [*command, "--serve", "127.0.0.1:0", "--model", str(tiny_model)],
             cwd=tmp_path,
-            env=os.environ | {"EDGEMOOD_DETECTOR": detector},
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -30,8 +30,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(detector: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("EDGEMOOD_DETECTOR", detector)
+def run(tiny_model: Path) -> Run:
     return lambda *args: cli.main(
         ["run", "--headless", "--model", str(tiny_model), *map(str, args)]
     )

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -25,7 +24,7 @@ FRAMES = 10
 
 
 @pytest.fixture
-def run(detector: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command on the demo's first frames, in the test's own folder."""
     monkeypatch.chdir(tmp_path)
     writer = cv2.VideoWriter("short.avi", cv2.VideoWriter.fourcc(*"MJPG"), 25, (640, 480))
@@ -34,7 +33,7 @@ def run(detector: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.Mon
             break
         writer.write(frame.image)
     writer.release()
-    model = ["--model", str(tiny_model), "--detector", detector]
+    model = ["--model", str(tiny_model)]
     return lambda *args: cli.main(["run", "short.avi", "--headless", *args, *model])
 
 
@@ -99,12 +98,11 @@ def test_what_cannot_be_written_ends_with_one_message_and_2(
 
 
 def test_the_pages_example_runs_and_prints_what_it_says(
-    detector: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not (Path(__file__).parents[2] / "models" / DEFAULT_MODEL).exists():
         pytest.skip(f"models/{DEFAULT_MODEL} is not there yet")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EDGEMOOD_DETECTOR", detector)
     page = Path(__file__).parents[2] / "docs" / "output.md"
     code, prints = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", page.read_text(), re.S)[
         0
@@ -119,15 +117,12 @@ def test_the_pages_example_runs_and_prints_what_it_says(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
-def test_the_others_are_finished_when_a_reader_leaves(
-    detector: str, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_the_others_are_finished_when_a_reader_leaves(tiny_model: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edgemood.cli", "run", "demo", "--headless", "--csv", "-"]
     others = ["--save", "out.mp4", "--jsonl", "out.jsonl", "--model", str(tiny_model)]
     with subprocess.Popen(
         [*command, *others],
         cwd=tmp_path,
-        env=os.environ | {"EDGEMOOD_DETECTOR": detector},
         stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None

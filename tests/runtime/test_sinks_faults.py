@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import signal
 import subprocess
@@ -32,7 +31,7 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start(detector: str, tiny_model: Path, clips: list[Path], tmp_path: Path) -> Iterator[Start]:
+def start(tiny_model: Path, clips: list[Path], tmp_path: Path) -> Iterator[Start]:
     """Starts `edgemood run` on a real clip; largest: of a file it may write, in bytes."""
     started: list[subprocess.Popen[str]] = []
     # Looping would need a player: the longest of them gives the most time.
@@ -42,7 +41,6 @@ def start(detector: str, tiny_model: Path, clips: list[Path], tmp_path: Path) ->
         process = subprocess.Popen(
             [*EDGEMOOD, "run", str(clip), "--headless", *args, "--model", str(tiny_model)],
             cwd=tmp_path,
-            env=os.environ | {"EDGEMOOD_DETECTOR": detector},
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest)),

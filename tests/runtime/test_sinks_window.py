@@ -47,11 +47,11 @@ def until(condition: Callable[[], object]) -> None:
 class Session:
     """`edgemood run` with a window, in a folder of its own."""
 
-    def __init__(self, display: str, folder: Path, environment: dict[str, str], *args: str) -> None:
+    def __init__(self, display: str, folder: Path, *args: str) -> None:
         self.folder = folder
         self.lines = folder / "out.jsonl"
         self._said = folder.with_suffix(".err")
-        self._environment = os.environ | environment | {"DISPLAY": display}
+        self._environment = os.environ | {"DISPLAY": display}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "edgemood.cli", "run", *args, "--jsonl", self.lines.name],
             cwd=folder,
@@ -145,12 +145,11 @@ Open = Callable[..., Session]
 
 
 @pytest.fixture
-def open_window(display: str, detector: str, tiny_model: Path, tmp_path: Path) -> Iterator[Open]:
+def open_window(display: str, tiny_model: Path, tmp_path: Path) -> Iterator[Open]:
     sessions: list[Session] = []
 
     def open_window(*args: str) -> Session:
-        environment = {"EDGEMOOD_DETECTOR": detector}
-        sessions.append(Session(display, tmp_path, environment, *args, "--model", str(tiny_model)))
+        sessions.append(Session(display, tmp_path, *args, "--model", str(tiny_model)))
         return sessions[-1]
 
     yield open_window

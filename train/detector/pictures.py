@@ -24,7 +24,9 @@ from edgemood.console import say, track
 from edgemood.datasets import TRAINING, Dataset, open_dataset
 from edgemood.errors import EdgemoodError
 from edgemood.files import read_bytes, replace_file
-from edgemood.runtime.faces import YUNET, YUNET_SHA256, fetch_yunet, opencv_find
+from edgemood.runtime.faces import opencv_find
+from edgemood.train.detector.fetch import cached
+from edgemood.yunet import YUNET, YUNET_SHA256
 
 ARCHIVE = "faces.zip"
 KEYPOINTS = "people_keypoints.csv"
@@ -35,6 +37,11 @@ MARGIN = 0.3
 # Longest side at which the teacher looks. At 320 it found the annotated face in each of 300 frames
 # tried, with a score of at least 0.89.
 FRAME_SIDE, CROP_SIDE = 320, 256
+YUNET_ADDRESS = (
+    "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/"
+    f"face_detection_yunet/{YUNET}"
+)
+YUNET_SIZE = 232_589
 SURE, UNSURE = 0.6, 0.3  # teacher's scores: a face from the first, left open from the second
 # YuNet's landmarks and the annotators' lie 5 % of a box width apart (median). Past this distance
 # the teacher has seen another face; otherwise the mean of both is learnt, after the part of the
@@ -206,7 +213,11 @@ def teacher_network() -> bytes:
     """
     remedy = f"Name {YUNET} of opencv_zoo with EDGEMOOD_DETECTOR, or unset that to have it fetched."
     named = os.environ.get("EDGEMOOD_DETECTOR")
-    path = Path(os.path.expanduser(named)) if named else fetch_yunet()
+    if named:
+        path = Path(os.path.expanduser(named))
+    else:
+        instead = f"Bring {YUNET} from another machine and name it with EDGEMOOD_DETECTOR."
+        path = cached(YUNET, YUNET_ADDRESS, YUNET_SHA256, YUNET_SIZE, instead)
     network = read_bytes(path, "YuNet", remedy)
     if hashlib.sha256(network).hexdigest() != YUNET_SHA256:
         raise EdgemoodError(f"{path} is another file than {YUNET}, which is the teacher. {remedy}")

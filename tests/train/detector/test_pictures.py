@@ -88,9 +88,9 @@ def test_a_teacher_is_refused_in_one_sentence(
 
 
 def test_the_teacher_finds_the_annotated_faces(
-    detector: str, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    yunet: str, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EDGEMOOD_DETECTOR", detector)
+    monkeypatch.setenv("EDGEMOOD_DETECTOR", yunet)
     bank = pictures.read(archive, tmp_path / "labels.npz")
     assert len(bank.faces["people"]) == 16
     for picture in bank.faces["people"]:

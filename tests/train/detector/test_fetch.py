@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgemood import fetch
 from edgemood.errors import EdgemoodError
+from edgemood.train.detector import fetch
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).hexdigest()

@@ -6,9 +6,13 @@ What is fetched is checked before it is written, and written whole or not at all
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import sys
 import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from edgemood.console import say
@@ -30,15 +34,6 @@ def cache_dir() -> Path:
     return Path(base) / "edgemood"
 
 
-def kept(name: str, sha256: str) -> Path | None:
-    """The file `name` in the user's cache; None where it isn't there whole."""
-    path = cache_dir() / name
-    try:
-        return path if hashlib.sha256(path.read_bytes()).hexdigest() == sha256 else None
-    except OSError:
-        return None
-
-
 def cached(name: str, address: str, sha256: str, size: int, instead: str) -> Path:
     """The file `name` in the user's cache, fetched now if it isn't there whole.
 
@@ -46,9 +41,10 @@ def cached(name: str, address: str, sha256: str, size: int, instead: str) -> Pat
     do where it can't be had, a sentence for the end of the message.
     Raises EdgemoodError: no network, an answer that is not the file, a cache that can't be written.
     """
-    if found := kept(name, sha256):
-        return found
     path = cache_dir() / name
+    with suppress(OSError):
+        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
+            return path
     say(f"fetching {name} ({size / 1e6:.1f} MB), once, from {address}")
     data = _download(address, size, instead)
     digest = hashlib.sha256(data).hexdigest()
@@ -74,11 +70,6 @@ def cached(name: str, address: str, sha256: str, size: int, instead: str) -> Pat
 
 def _download(address: str, size: int, instead: str) -> bytes:
     """The answer's bytes, at most one more than `size`."""
-    # Seldom needed, and 7 MB with all that they load.
-    import http.client
-    import urllib.error
-    import urllib.request
-
     deadline = time.monotonic() + PATIENCE
     data = bytearray()
     try:
