@@ -189,7 +189,6 @@ def stranger(
     desk: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    without_xla: None,
 ) -> Path:
     """In a copy of the desk, without a display, with `edgemood` among the programs."""
     folder = Path(shutil.copytree(desk, tmp_path / "clone", symlinks=True))
