@@ -49,7 +49,7 @@ def moods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_three_commands_lead_from_class_folders_to_readings_with_their_labels(
-    moods: Path, capfd: pytest.CaptureFixture[str]
+    moods: Path, yunet: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for label, (expression, _, _) in MOODS.items():
         small = cv2.imread(str(DEMO / f"{expression}.png"))
@@ -62,7 +62,8 @@ def test_three_commands_lead_from_class_folders_to_readings_with_their_labels(
     assert "'startled' has 5 of these pictures, 'gleeful' 57" in capfd.readouterr().err
     assert main(["export", "--output", "models"]) == 0
     model = "models/emotion-nano.int8.onnx"
-    assert main(["run", "photos", "--model", model, "--headless", "--jsonl", "faces.jsonl"]) == 0
+    words = ["--detector", yunet, "--headless", "--jsonl", "faces.jsonl"]
+    assert main(["run", "photos", "--model", model, *words]) == 0
 
     assert read_model(model).card.labels == tuple(MOODS)
     read = [json.loads(line) for line in Path("faces.jsonl").read_text().splitlines()]

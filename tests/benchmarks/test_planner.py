@@ -66,8 +66,8 @@ def test_what_a_plan_has_no_use_for_is_refused(
 # --- measuring ----------------------------------------------------------------------------------
 
 
-def test_the_narrowest_face_is_found_and_half_of_it_is_not(detector: str) -> None:
-    assert 12 <= narrowest(FaceDetector(detector)) <= 24
+def test_the_narrowest_face_is_found_and_half_of_it_is_not(yunet: str) -> None:
+    assert 12 <= narrowest(FaceDetector(yunet)) <= 24
 
 
 @pytest.mark.usefixtures("short")

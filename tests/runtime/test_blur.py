@@ -18,8 +18,9 @@ SHAPE = (480, 640, 3)
 
 
 @pytest.fixture(scope="module")
-def finder(detector: str) -> FaceDetector:
-    return FaceDetector(detector)
+def finder(yunet: str) -> FaceDetector:
+    """YuNet, which what is covered was measured with."""
+    return FaceDetector(yunet)
 
 
 def demo(index: int = 0) -> np.ndarray:
@@ -117,11 +118,11 @@ def test_a_face_that_is_lost_for_a_moment_stays_covered(finder: FaceDetector) ->
 
 
 def test_every_frame_of_the_clips_is_covered(
-    detector: str, tiny_model: Path, clips: list[Path]
+    yunet: str, tiny_model: Path, clips: list[Path]
 ) -> None:
     """What a look at full size, of the untouched frame, finds for certain is gone afterwards."""
     for clip in clips:
-        with open_source(str(clip)) as source, Pipeline(tiny_model, detector) as pipeline:
+        with open_source(str(clip)) as source, Pipeline(tiny_model, yunet) as pipeline:
             blur = Blur(pipeline.detector)
             for frame in source:
                 if frame.index == 25:

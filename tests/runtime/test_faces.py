@@ -62,22 +62,21 @@ def test_a_portrait_frame_is_searched_as_well(detect: FaceDetector, face: np.nda
     assert iou(tall.box, (x - 140, y, width, height)) > 0.8
 
 
-def test_a_face_that_fills_a_picture_of_48_pixels_is_found(
-    detect: FaceDetector, face: np.ndarray
-) -> None:
+def test_a_face_that_fills_a_picture_of_48_pixels_is_found(yunet: str, face: np.ndarray) -> None:
+    detect = FaceDetector(yunet)
     x, y, width, height = detect(face)[0].box
     assert len(detect(cv2.resize(face[y : y + height, x : x + width], (48, 48)))) == 1
 
 
 def test_a_small_face_in_a_large_frame_is_found_by_the_second_look(
-    detect: FaceDetector, detector: str, face: np.ndarray
+    yunet: str, face: np.ndarray
 ) -> None:
     frame = np.full((720, 1280, 3), face[0, 0], np.uint8)
     small = cv2.resize(face, (128, 96), interpolation=cv2.INTER_AREA)
     frame[300:396, 900:1028] = small
-    (found,) = detect(frame)
+    (found,) = FaceDetector(yunet)(frame)
     assert iou(found.box, (900 + 44, 300 + 24, 41, 48)) > 0.4
-    assert FaceDetector(detector, sides=(320,))(frame) == []
+    assert FaceDetector(yunet, sides=(320,))(frame) == []
 
 
 @pytest.mark.parametrize(

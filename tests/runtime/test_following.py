@@ -39,8 +39,9 @@ class Looks:
 
 
 @pytest.fixture(scope="module")
-def faces(detector: str) -> FaceDetector:
-    return FaceDetector(detector)
+def faces(yunet: str) -> FaceDetector:
+    """YuNet, which what is noticed how soon was measured with."""
+    return FaceDetector(yunet)
 
 
 @pytest.fixture

@@ -92,13 +92,13 @@ def test_all_faces_of_a_frame_are_read_in_one_call(
 
 
 def test_nothing_is_computed_on_a_frame_that_equals_the_last(
-    detector: str, tiny_model: Path, face: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    yunet: str, tiny_model: Path, face: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, calls = EmotionModel(tiny_model), []
     predict = model.predict
     monkeypatch.setattr(model, "predict", lambda crops: calls.append(len(crops)) or predict(crops))
     shown = face.copy()
-    with Pipeline(model, detector, detect_every=1) as pipeline:
+    with Pipeline(model, yunet, detect_every=1) as pipeline:
         first = pipeline(shown, 0.0)
         for i in range(1, 90):
             shown[:] = face  # the sinks have drawn on it

@@ -455,8 +455,8 @@ def test_a_video_whose_name_is_no_utf8_is_one_message(tmp_path: Path) -> None:
         open_source(named)
 
 
-def test_the_demo_shows_one_face_in_every_frame(detector: str) -> None:
-    detect = FaceDetector(detector)
+def test_the_demo_shows_one_face_in_every_frame(yunet: str) -> None:
+    detect = FaceDetector(yunet)
     with open_source("demo") as demo:
         assert (demo.size, demo.fps, demo.count) == ((640, 480), 25, 350)
         for frame in demo:

