@@ -239,6 +239,7 @@ def main(args: argparse.Namespace) -> int:
 
     from edgemood.console import say
     from edgemood.files import make_folder
+    from edgemood.machine import unload_code
     from edgemood.runtime.blur import Blur
     from edgemood.runtime.engines import EmotionModel
     from edgemood.runtime.faces import STILL_SIDES, FaceDetector
@@ -355,6 +356,7 @@ def main(args: argparse.Namespace) -> int:
             torn = "-" in (args.jsonl, args.csv) and sys.stdout.isatty()
             bar = headless and not args.serve and not torn
             stop.gently = True
+            unload_code()
             _loop(source, pipeline, blur, sinks, stop, tally, bar)
             if rest.is_wanted:
                 say("edgemood: no resting face was taken: none was seen for long enough")

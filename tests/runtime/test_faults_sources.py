@@ -595,6 +595,23 @@ def test_a_stream_of_720p_takes_less_than_150_mb_and_does_not_grow(
     assert peaks[-1] - peaks[0] <= 5
 
 
+def test_a_file_of_720p_takes_less_than_150_mb_while_it_is_read_and_written(
+    run: Run, tmp_path: Path, clips: list[Path]
+) -> None:
+    if not Path("/proc/self/status").exists():
+        pytest.skip("there is no /proc here")
+    [clip] = [clip for clip in clips if "720p" in clip.name]
+    process = run(str(clip), "--jsonl", "out.jsonl", "--save", "out.mkv", "--timeline", "out.png")
+    peak = 0
+    while process.poll() is None:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+        peak = max(peak, int(found[1]) * 1024 if found else 0)
+        time.sleep(0.05)
+    assert process.returncode == 0, process.communicate()[1]
+    assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") > 200
+    assert 50e6 < peak < 150e6
+
+
 # --- RTSP ---------------------------------------------------------------------------------------
 
 RTSP_SERVER = """\
