@@ -140,6 +140,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "models").mkdir()
     for model in chain((ROOT / "models").glob("*.onnx"), (ROOT / "models").glob("*.tflite")):
         (folder / "models" / model.name).symlink_to(model)
+    (folder / "benchmarks").mkdir()
+    (folder / "benchmarks" / "results").symlink_to(ROOT / "benchmarks" / "results")
 
     rows = ["emotion,pixels,Usage"]
     for split, count in (("Training", 6), ("PublicTest", 3)):

@@ -322,3 +322,13 @@ def test_what_a_person_can_mend_is_said_before_anything_is_installed(
     assert command.main(arguments) == 2
     assert sentence in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tables_in_the_documents_are_those_of_the_race_that_is_kept() -> None:
+    root = Path(__file__).parents[2]
+    (kept,) = (root / "benchmarks/results/races").glob("*.json")
+    said = (root / "docs/peers.md").read_text()
+    tables = [part for part in summary.report(json.loads(kept.read_text())).split("\n\n")]
+    for table in [part for part in tables if part.startswith("|")]:
+        assert table in said
+    assert f"benchmarks/results/races/{kept.name}" in said
