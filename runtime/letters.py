@@ -2,18 +2,19 @@
 
 OpenCV 5 draws any writing, and unpacks 8 MB of fonts for the first letter. Words in ASCII are put
 together from a sheet of letters that it drew once, `letters.npz`, which
-`python -m edgemood.runtime.letters FILE` makes; only other words wait for the fonts.
+`python -m edgemood.runtime.letters` makes; only other words wait for the fonts.
 """
 
 from __future__ import annotations
 
-import sys
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+SHEET = "letters.npz"
 FONT = cv2.FONT_HERSHEY_DUPLEX
 CAPITAL = 20.5  # height of a capital letter in OpenCV's scale of 1, in pixels
 ASCII = "".join(map(chr, range(32, 127)))
@@ -44,7 +45,7 @@ def baseline(height: int) -> int:
 @lru_cache(maxsize=1)
 def _sheet() -> tuple[np.ndarray, list[int]]:
     """(all of ASCII in a row, uint8 [rows, n]; the column where each letter begins, and the end)"""
-    with (files("edgemood.runtime") / "letters.npz").open("rb") as file, np.load(file) as saved:
+    with (files("edgemood.runtime") / SHEET).open("rb") as file, np.load(file) as saved:
         return saved["sheet"], saved["edges"].tolist()
 
 
@@ -60,4 +61,4 @@ def _drawn(words: str, height: int) -> np.ndarray:
 if __name__ == "__main__":
     letters = [_drawn(letter, SHARP) for letter in ASCII]
     edges = np.cumsum([0, *(letter.shape[1] for letter in letters)])
-    np.savez_compressed(sys.argv[1], sheet=np.concatenate(letters, axis=1), edges=edges)
+    np.savez_compressed(Path(__file__).with_name(SHEET), sheet=np.concatenate(letters, axis=1), edges=edges)

@@ -5,11 +5,11 @@
 #     sudo benchmarks/arm/check.sh
 #
 # Makes an arm64 Debian in build/arm/ (0.9 GB), installs Edgemood's wheel there and for this machine,
-# lets every shipped model read pictures and a clip on both, compares the readings, and asks the live
+# lets every shipped model read crops and a clip on both, compares the readings, and asks the live
 # page there for one: 9 minutes on two cores. It mounts /proc for itself alone, so nothing is left
 # mounted; what was done is not done again, so it may be interrupted; rm -r build/arm starts over.
 #
-# CLIP=file, PICTURES=folder  instead of the built-in demo and its seven faces
+# CLIP=file, PICTURES=folder  instead of the built-in demo, and beside it
 # SUITE=trixie                Raspberry Pi OS's next Debian, with Python 3.13
 # CORES="cortex-a72"          a Pi 4's alone; cortex-a76 is a Pi 5's
 # MIRROR=address              of Debian, instead of debootstrap's own

@@ -51,7 +51,6 @@ class SharedLooks(FaceDetector):
 
 def main(folder: str, clip: str = "demo", pictures: str = "") -> None:
     cv2.setNumThreads(1)
-    pictures = pictures or str(files("edgemood.runtime") / "demo")
     shipped = sorted(Path(str(files("edgemood.models"))).glob("emotion-*"))
     models = [EmotionModel(path) for path in shipped if path.suffix != ".md"]
     for model in models:
@@ -62,6 +61,8 @@ def main(folder: str, clip: str = "demo", pictures: str = "") -> None:
                 face = {"box": [0, 0, 48, 48], "emotion": emotion, "probabilities": probabilities}
                 print(json.dumps({"frame": i, "faces": [face]}), file=out)
     for kind, source in (("pictures", pictures), ("clip", clip)):
+        if not source:
+            continue
         is_clip = kind == "clip"
         stride = STRIDE if is_clip else 1
         detector = SharedLooks(sides=SIDES if is_clip else STILL_SIDES)
