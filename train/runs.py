@@ -32,7 +32,7 @@ from edgemood.datasets import (
 )
 from edgemood.errors import EdgemoodError
 from edgemood.files import make_folder, write_text
-from edgemood.metrics import negative_log_likelihood, softmax, threshold_for_accuracy
+from edgemood.metrics import accuracy, softmax, threshold_for_accuracy
 from edgemood.train import fit, report
 from edgemood.train.augment import Augmentation
 from edgemood.train.distill import soft_targets
@@ -280,19 +280,18 @@ def prepare_material(recipe: Recipe, dataset: Dataset, config: dict[str, Any]) -
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The divisor of the logits that makes the labels likeliest (Guo et al. 2017, section 4.2).
+    """The divisor of the logits at which they are as confident, on average, as they are right.
 
-    logits: float64 [N, classes]. Searched between 1/4 and 4 by golden section.
+    logits: float64 [N, classes]. Searched between 1/4 and 4 by bisection. Expectation consistency
+    (Clarte et al. 2023, arXiv:2303.02644, section 2): the temperature that makes the labels
+    likeliest left every network here 1.4 to 1.6 points more confident than it was right on PublicTest.
     """
-
-    def loss(log_temperature: float) -> float:
-        return negative_log_likelihood(softmax(logits / np.exp(log_temperature)), labels)
-
+    right = accuracy(labels, logits.argmax(axis=1))
     low, high = np.log(0.25), np.log(4.0)
-    golden = (np.sqrt(5) - 1) / 2
     for _ in range(40):
-        left, right = high - golden * (high - low), low + golden * (high - low)
-        low, high = (low, right) if loss(left) < loss(right) else (left, high)
+        middle = (low + high) / 2
+        sure = softmax(logits / np.exp(middle)).max(axis=1).mean()
+        low, high = (middle, high) if sure > right else (low, middle)
     return float(np.exp((low + high) / 2))
 
 
