@@ -23,7 +23,8 @@ EXAMPLES = (
 # Run folder in --runs -> arguments of `edgemood train`, in this order; {runs} is that folder.
 TRAININGS = {
     "teacher": "--recipe teacher",
-    "small": "--recipe small --teacher {runs}/teacher",
+    "small-first": "--recipe small --teacher {runs}/teacher",
+    "small": "--recipe small --teacher {runs}/small-first --teacher {runs}/teacher",
     "nano": "--recipe nano --teacher {runs}/small",
     "face": "--recipe face",
 }

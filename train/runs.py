@@ -350,7 +350,7 @@ def _conclude(
         "license": "Apache-2.0",
         "training_data": f"{learnt:,} pictures of {dataset.path.name}, "
         f"split {config['training_split']}" + (", with FER+ votes" if voted else "")
-        + (", with the answers of larger networks" if config["teachers"] else ""),
+        + (", with the answers of other networks" if config["teachers"] else ""),
         "temperature": temperature,
         "unsure_below": unsure,
     }  # fmt: skip

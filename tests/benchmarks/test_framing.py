@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -82,3 +83,13 @@ def test_data_that_is_not_there_is_one_sentence(
     monkeypatch.setenv("EDGEMOOD_DETECTOR", f"{tmp_path}/none.onnx")
     assert main(["--data", f"{tmp_path}/none"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_detector_that_finds_nobody_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    flat = " ".join(["128"] * 48 * 48)
+    rows = [f"{code},{flat},{split}" for split in ("Training", "PublicTest") for code in range(7)]
+    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    assert main(["--data", str(tmp_path / "fer2013.csv")]) == 2
+    assert "finds none of 7 pictures of faces" in capsys.readouterr().err

@@ -15,6 +15,7 @@ def test_the_list_is_of_commands_that_parse_and_is_what_is_still_to_do(
 ) -> None:
     for name, files in {
         "teacher": ("config.json", "model.keras"),
+        "small-first": ("config.json", "model.keras"),
         "small": ("config.json",),
     }.items():
         (tmp_path / name).mkdir()

@@ -230,7 +230,7 @@ def test_a_student_learns_what_its_teacher_says(
         for path in (folder, run)
     )
     assert (student.argmax(axis=1) == teacher.argmax(axis=1)).mean() > 0.9
-    assert "larger networks" in runs.read_config(folder)["card"]["training_data"]
+    assert "other networks" in runs.read_config(folder)["card"]["training_data"]
 
 
 def test_a_run_begins_with_what_another_has_learnt(
