@@ -61,4 +61,6 @@ def _drawn(words: str, height: int) -> np.ndarray:
 if __name__ == "__main__":
     letters = [_drawn(letter, SHARP) for letter in ASCII]
     edges = np.cumsum([0, *(letter.shape[1] for letter in letters)])
-    np.savez_compressed(Path(__file__).with_name(SHEET), sheet=np.concatenate(letters, axis=1), edges=edges)
+    np.savez_compressed(
+        Path(__file__).with_name(SHEET), sheet=np.concatenate(letters, axis=1), edges=edges
+    )
