@@ -109,7 +109,7 @@ LADDER = {
     "ladder-4-mixed": _MIXED,
     "ladder-5-voted": _VOTED,
     "ladder-6-damaged": _DAMAGED,
-    "ladder-7-taught": replace(NANO, epochs=_RUNG),
+    "ladder-7-taught": replace(_DAMAGED, distill=NANO.distill),
 }
 
 RECIPES = {
