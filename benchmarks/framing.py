@@ -165,7 +165,7 @@ def _report(model: EmotionModel, detector: FaceDetector, dataset: Dataset) -> No
 
 
 @dataclass(frozen=True)
-class Reading:
+class Shares:
     """Shares of labelled pictures.
 
     originals: read rightly as they are. share: found in frames. found: of these, read rightly as
@@ -181,7 +181,7 @@ class Reading:
 def _through_frames(
     model: EmotionModel, detector: FaceDetector, pictures: Dataset, ways: Sequence[Framing],
     task: str,
-) -> Reading:  # fmt: skip
+) -> Shares:  # fmt: skip
     crops: list[list[np.ndarray]] = [[] for _ in ways]
     hit = np.zeros(len(pictures), bool)
     for i, each in enumerate(looks(detector, pictures, task)):
@@ -196,7 +196,7 @@ def _through_frames(
         predict(np.array(taken, np.uint8).reshape(-1, SIZE, SIZE)).argmax(axis=1) == truth[hit]
         for taken in crops
     ]
-    return Reading(
+    return Shares(
         float(originals.mean()),
         float(hit.mean()),
         float(originals[hit].mean()) if hit.any() else 0.0,

@@ -22,8 +22,9 @@ class Framing:
     scale: side of the square, in box widths. shift: how far its centre lies below the box's, in
     box widths.
 
-    The defaults are those at which `emotion-small` reads most of 5,000 FER-2013 Training pictures
-    rightly that are pasted into frames, with the boxes of `models/face.onnx` (`python -m
+    The defaults are those at which `emotion-small`, the one before the last, read most of 5,000
+    FER-2013 Training pictures rightly that were pasted into frames, with the boxes of
+    `models/face.onnx`; the last reads as many there within 0.4 points (`python -m
     edgemood.benchmarks.framing`). The whole picture is 1.28 of its box widths wide (median; middle
     half within +-10 %, and no steadier by height or landmarks), its centre on the box's.
     """
