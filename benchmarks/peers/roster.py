@@ -41,11 +41,17 @@ FER = (*TENSORFLOW, "opencv-contrib-python==4.14.0.94", "requests==2.34.2", "pil
 # The last setuptools with pkg_resources, which fer imports.
 SETUPTOOLS = "setuptools==80.10.2"
 
-OURS = "edgemood-small"
+OURS, OURS_ONE_ENGINE = "edgemood-small", "edgemood-one-engine"
 SEED = "seed"
 FER_HAAR = "fer"
 PEERS = (
     Peer(OURS, "edgemood, small int8", "edgemood", "edgemood:emotion-small.int8.onnx"),
+    Peer(
+        OURS_ONE_ENGINE,
+        "edgemood, small int8, all in ONNX Runtime",
+        "edgemood",
+        "edgemood:emotion-small.int8.onnx:onnxruntime",
+    ),
     Peer("edgemood-nano", "edgemood, nano int8", "edgemood", "edgemood:emotion-nano.int8.onnx"),
     Peer(SEED, "Haar + Keras predict", "seed", "seed", (*TENSORFLOW, OPENCV_4)),
     Peer(FER_HAAR, "fer 25.10.3", "fer", "fer", (*FER, SETUPTOOLS), ("fer==25.10.3",)),

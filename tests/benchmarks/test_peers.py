@@ -7,6 +7,7 @@ import sys
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -226,7 +227,7 @@ def measured(fps: float, **other: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def results() -> dict[str, object]:
+def results() -> dict[str, Any]:
     return {
         "schema": 1,
         "machine": {"cpu": "One", "system": "Some"},
@@ -279,6 +280,13 @@ def test_targets_say_what_was_met_and_what_was_missed(results: dict[str, object]
     assert "- MISSED: times as fast as fer, clip.mp4: 25.00, at least 30.00" in summary.report(
         results
     )
+
+
+def test_speed_is_promised_of_both_engines_for_the_detector(results: dict[str, Any]) -> None:
+    results["peers"].append(measured(500.0, name="edgemood-one-engine", title="all in one"))
+    found = {text.partition(":")[0]: met for text, met in summary.targets(results)}
+    assert not found["times as fast as fer, clip.mp4"]
+    assert found["times as fast as fer, clip.mp4, all in one"]  # 500 frames a second, and 16
 
 
 def test_peers_that_fetch_their_weights_are_listed_with_what_was_published(

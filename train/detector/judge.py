@@ -1,14 +1,15 @@
 """A folded detector and held-out pictures -> how well it finds faces, YuNet being the measure.
 
-Frames with faces are plain scenes from pictures of people who were held out. The teacher
-finds the faces of each at 320x256; of those that are faces, how many does the network find in the
-same frame at 160x128, and at 320x256? Frames without a face are the held-out negatives.
+Frames with faces are those of people who were held out, as they are, and plain scenes made of them,
+in which faces are smaller and some half covered. The teacher finds the faces of each at 320x256; of
+those that are faces, how many does the network find in the same frame at 160x128, and at 320x256?
+Frames without a face are the held-out negatives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import cv2
@@ -19,7 +20,7 @@ from keras import ops
 from edgemood.detection import Finding, find, overlaps_of
 from edgemood.train.detector.network import cells_of
 from edgemood.train.detector.pictures import SURE, Bank, Picture, Teacher
-from edgemood.train.detector.scenes import Variety, scene
+from edgemood.train.detector.scenes import Variety, moved, scene
 from edgemood.yunet import faces_in
 
 SIZES = ((128, 160), (256, 320))  # height, width
@@ -33,6 +34,16 @@ ALLOWED = {(128, 160): 1.5 / 200, (256, 320): 2.5 / 200, (512, 640): 2.5 / 200}
 Images = TypeVar("Images", np.ndarray, list[Picture])
 # gray uint8 [N, h, w] -> the faces of each, float32 [n, 15]
 Detector = Callable[[np.ndarray], list[np.ndarray]]
+# Frames, gray uint8 [N, *SIZES[-1]], and the faces in each that are to be found, float32 [n, 15]
+Shown = tuple[np.ndarray, list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found, by (height, width) of the input: in frames as they are, and in scenes."""
+
+    frames: dict[tuple[int, int], Finding]
+    scenes: dict[tuple[int, int], Finding]
 
 
 def calibrate(network: keras.Model, negatives: list[Picture]) -> float:
@@ -100,30 +111,56 @@ def teacher_at(width: int) -> Detector:
     return lambda images: [teacher(image) for image in images]
 
 
-def judge(detectors: dict[tuple[int, int], Detector], bank: Bank) -> dict[tuple[int, int], Finding]:
-    """What each size's detector finds, all in the same frames.
-
-    Extra faces are those of the held-out negatives, which are the frames that are counted.
-    """
+def _scenes(bank: Bank) -> Shown:
+    """Plain scenes of its people: frames pasted over backgrounds and over each other."""
     height, width = SIZES[-1]
     people = Bank({"people": bank.faces["people"], "crops": [], "expressions": []}, bank.negatives)
     scenes = [scene(people, height, width, MILD, np.random.default_rng(i)) for i in range(FRAMES)]
-    frames = np.stack([image for image, _ in scenes])
-    taught = [
-        _that_are(found, faces) for found, (_, faces) in zip(teacher_at(width)(frames), scenes)
-    ]
-    return {
-        size: replace(
-            find(
-                detector(resized(frames, size)),
-                [_scaled(faces, size[1] / width) for faces in taught],
-                size[1],
-            ),
-            frames=len(bank.negatives),
-            extra=sum(map(len, detector(_shown(bank.negatives, size)))),
+    return _taught([image for image, _ in scenes], [faces for _, faces in scenes])
+
+
+def _frames(bank: Bank) -> Shown:
+    """The frames of its people as they are, all that they show; black where they don't reach."""
+    height, width = SIZES[-1]
+    images, pasted = [], []
+    for picture in bank.faces["people"]:
+        scale = min(height / picture.size[0], width / picture.size[1])
+        matrix = np.array([[scale, 0, 0], [0, scale, 0]])
+        size = round(picture.size[1] * scale), round(picture.size[0] * scale)
+        image = np.zeros((height, width), np.uint8)
+        image[: size[1], : size[0]] = cv2.resize(
+            picture.levels[0], size, interpolation=cv2.INTER_AREA
         )
+        images.append(image)
+        pasted.append(moved(picture.faces, matrix))
+    return _taught(images, pasted)
+
+
+def judge(detectors: dict[tuple[int, int], Detector], bank: Bank) -> Judged:
+    """What each size's detector finds, all in the same frames and scenes.
+
+    Extra faces are those of the held-out negatives, which are the frames that are counted.
+    """
+    extra = {
+        size: sum(map(len, detector(_shown(bank.negatives, size))))
         for size, detector in detectors.items()
     }
+
+    def compared(frames: np.ndarray, taught: list[np.ndarray]) -> dict[tuple[int, int], Finding]:
+        return {
+            size: replace(
+                find(
+                    detector(resized(frames, size)),
+                    [_scaled(faces, size[1] / frames.shape[2]) for faces in taught],
+                    size[1],
+                ),
+                frames=len(bank.negatives),
+                extra=extra[size],
+            )
+            for size, detector in detectors.items()
+        }
+
+    return Judged(compared(*_frames(bank)), compared(*_scenes(bank)))
 
 
 def recall_of_expressions(
@@ -158,6 +195,13 @@ def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.stack(
         [cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA) for image in images]
     )
+
+
+def _taught(images: list[np.ndarray], pasted: list[np.ndarray]) -> Shown:
+    """Frames with the faces that the teacher finds where some are."""
+    frames = np.stack(images)
+    found = teacher_at(frames.shape[2])(frames)
+    return frames, [_that_are(seen, faces) for seen, faces in zip(found, pasted)]
 
 
 def _that_are(found: np.ndarray, faces: np.ndarray) -> np.ndarray:

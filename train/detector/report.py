@@ -13,19 +13,20 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from edgemood.benchmarks import plots
 from edgemood.console import markdown_table
 from edgemood.datasets import TRAINING
-from edgemood.detection import Finding, width_classes
+from edgemood.detection import width_classes
 from edgemood.files import write_text
 from edgemood.train.detector.judge import (
     FRAMES,
     SIZES,
     Detector,
+    Judged,
     recall_of_expressions,
 )
 from edgemood.train.detector.pictures import Bank, archive_in, expressions_beside
 
-BySize = dict[tuple[int, int], Finding]
 PER_EXPRESSION = 100
-# (input, least share of its width): the recall of such faces is what the project asks for.
+# (input, least share of its width): the recall of such faces is what the project asks for. The
+# frames of people have no smaller ones than the first of each input.
 ASKED = (((128, 160), 1 / 8), ((128, 160), 1 / 12), ((256, 320), 1 / 16), ((256, 320), 1 / 24))
 
 
@@ -44,7 +45,7 @@ def expressions(detect: Detector, data: Path, held_out: Bank) -> dict[str, float
     return {judged.classes[label]: share for label, share in zip(present, shares.tolist())}
 
 
-def card(bank: Bank, ours: BySize, shift: float) -> dict[str, Any]:
+def card(bank: Bank, ours: Judged, shift: float) -> dict[str, Any]:
     """What travels in the exported file."""
     counts = {part: len(pictures) for part, pictures in bank.faces.items()}
     return {
@@ -58,16 +59,19 @@ def card(bank: Bank, ours: BySize, shift: float) -> dict[str, Any]:
     }
 
 
-def figures(ours: BySize) -> dict[str, float]:
+def figures(ours: Judged) -> dict[str, float]:
     """Name -> value of everything that the project asks of a detector."""
     values = {
-        f"recall {_named(size)} from 1/{round(1 / least)}": ours[size].recall(least)
-        for size, least in ASKED
-    }
+        f"recall {_named(size)} from 1/{round(1 / least)}, {where}": found[size].recall(least)
+        for where, found, asked in (
+            ("frames", ours.frames, ASKED[::2]), ("scenes", ours.scenes, ASKED)
+        )
+        for size, least in asked
+    }  # fmt: skip
     for size in SIZES:
-        values[f"false faces per 200 {_named(size)}"] = ours[size].extra_per_200
-        values[f"overlap {_named(size)}"] = ours[size].overlap
-        values[f"landmarks {_named(size)}"] = ours[size].distance
+        values[f"false faces per 200 {_named(size)}"] = ours.frames[size].extra_per_200
+        values[f"overlap {_named(size)}"] = ours.frames[size].overlap
+        values[f"landmarks {_named(size)}"] = ours.frames[size].distance
     return values
 
 
@@ -75,8 +79,8 @@ def write(
     folder: Path,
     config: dict[str, Any],
     history: list[dict[str, float]],
-    ours: BySize,
-    teachers: BySize,
+    ours: Judged,
+    teachers: Judged,
     found: dict[str, float],
 ) -> None:
     """Write `curves.png`, `recall.png` and `report.md` into a run folder."""
@@ -100,12 +104,13 @@ def curves(history: list[dict[str, float]]) -> Figure:
     return figure
 
 
-def recall(ours: BySize, teachers: BySize) -> Figure:
-    """Share found over the width of a face, one panel for each size of the input."""
+def recall(ours: Judged, teachers: Judged) -> Figure:
+    """Share found in scenes over the width of a face, one panel for each size of the input."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     names = width_classes()
     for axes, size in zip(figure.subplots(1, len(SIZES), sharey=True), SIZES):
-        for label, some, colour in zip(("face", "YuNet"), (ours, teachers), plots.COLOURS):
+        both = (ours.scenes, teachers.scenes)
+        for label, some, colour in zip(("face", "YuNet"), both, plots.COLOURS):
             shares = some[size].found / np.maximum(1, some[size].wanted)
             axes.plot(names, shares, color=colour, label=label, marker="o")
         axes.axhline(0.97, color=plots.GRAY, linewidth=0.8, linestyle=":")
@@ -118,27 +123,32 @@ def recall(ours: BySize, teachers: BySize) -> Figure:
 def text(
     config: dict[str, Any],
     history: list[dict[str, float]],
-    ours: BySize,
-    teachers: BySize,
+    ours: Judged,
+    teachers: Judged,
     found: dict[str, float],
 ) -> str:
     """The run's report as Markdown."""
     rows = []
     for size in SIZES:
-        for who, some in (("face", ours[size]), ("YuNet", teachers[size])):
+        for who, some in (("face", ours), ("YuNet", teachers)):
+            scenes, frames = some.scenes[size], some.frames[size]
             shares = [
                 f"{hit / wanted:.1%}" if wanted else "-"
-                for hit, wanted in zip(some.found, some.wanted)
+                for hit, wanted in zip(scenes.found, scenes.wanted)
             ]
             rows.append((
-                f"{who}, {_named(size)}", *shares, f"{some.extra_per_200:.2f}",
-                f"{some.overlap:.3f}", f"{some.distance:.1%}",
+                f"{who}, {_named(size)}", *shares, f"{scenes.extra_per_200:.2f}",
+                f"{frames.overlap:.3f}", f"{frames.distance:.1%}",
             ))  # fmt: skip
-    wanted = ours[SIZES[0]].wanted.tolist()
+    wanted = ours.scenes[SIZES[0]].wanted.tolist()
     asked = [
-        (f"{_named(size)}, at least 1/{round(1 / least)} of the frame's width",
-         f"{ours[size].recall(least):.1%}", f"{teachers[size].recall(least):.1%}")
-        for size, least in ASKED
+        (f"{where}, {_named(size)}, at least 1/{round(1 / least)} of the frame's width",
+         f"{found[size].recall(least):.1%}", f"{taught[size].recall(least):.1%}")
+        for where, found, taught, some_asked in (
+            ("frames", ours.frames, teachers.frames, ASKED[::2]),
+            ("scenes", ours.scenes, teachers.scenes, ASKED),
+        )
+        for size, least in some_asked
     ]  # fmt: skip
     lines = [
         f"# Run {config['name']}",
@@ -147,17 +157,19 @@ def text(
         f"{config['recipe']['steps']} batches, seed {config['seed']}, "
         f"{config['seconds'] / 60:.0f} minutes of training.",
         "",
-        f"Judged in {FRAMES} plain scenes of people who were held out: which of the faces that "
-        f"YuNet finds at {_named(SIZES[-1])} are found at the size that the row names (score 0.6, "
-        "intersection over union 0.5)?",
+        f"Judged in {len(ours.frames[SIZES[0]].widths)} frames of people who were held out, and in "
+        f"{FRAMES} scenes made of them, where some faces are small or half covered: which of the "
+        f"faces that YuNet finds at {_named(SIZES[-1])} are found at the size that the row names "
+        "(score 0.6, intersection over union 0.5)?",
         "",
         markdown_table(("recall", "face", "YuNet"), asked),
         "",
         markdown_table(("input", *width_classes(), "false in 200", "overlap", "landmarks"), rows),
         "",
-        f"Columns: recall by the face's width, as a share of the frame's ({wanted} faces); false "
-        f"faces in 200 of {ours[SIZES[0]].frames} frames without one; median intersection over "
-        "union with YuNet's box, and median distance from its landmarks in widths of the box.",
+        f"Columns: recall in the scenes by the face's width, as a share of the frame's ({wanted} "
+        f"faces); false faces in 200 of {ours.frames[SIZES[0]].frames} frames without one; in the "
+        "frames, median intersection over union with YuNet's box, and median distance from its "
+        "landmarks in widths of the box.",
         "",
     ]
     if found:

@@ -91,17 +91,22 @@ def haar() -> Any:
 
 
 class Edgemood:
-    """As `edgemood run` has it, one thread. argument: a model file's name in the package."""
+    """As `edgemood run` has it, one thread.
+
+    argument: a model file's name in the package, and `:` and its detector's engine, if not OpenCV.
+    """
 
     def __init__(self, argument: str) -> None:
         from importlib.resources import files
 
         import cv2
 
-        from edgemood.runtime import Pipeline
+        from edgemood.runtime import FaceDetector, Pipeline
 
         cv2.setNumThreads(1)
-        self.pipeline = Pipeline(str(files("edgemood.models") / argument))
+        model, _, engine = argument.partition(":")
+        detector = FaceDetector(engine=engine or "opencv")
+        self.pipeline = Pipeline(str(files("edgemood.models") / model), detector)
 
     def frame(self, image: np.ndarray, seconds: float) -> Found:
         readings = self.pipeline(image, seconds)

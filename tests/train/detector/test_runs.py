@@ -55,7 +55,7 @@ def test_a_run_folder_holds_everything_about_its_run(run: Path) -> None:
         "report.md", "weights.npz",
     ]  # fmt: skip
     report = (run / "report.md").read_text()
-    assert "| 160x128, at least 1/8 of the frame's width |" in report
+    assert "| frames, 160x128, at least 1/8 of the frame's width |" in report
     assert "--recipe face --epochs 2" in report
     assert (run / "history.csv").read_text().startswith("epoch,learning_rate,loss,val_loss\n1,")
 
