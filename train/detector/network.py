@@ -6,6 +6,7 @@ and speak of each cell in `edgemood.yunet`'s numbers: cls, obj (as logits), bbox
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ import numpy as np
 from keras import layers
 
 from edgemood.train.networks import BatchNormalization
-from edgemood.yunet import PARTS
+from edgemood.yunet import PARTS, STRIDES
 
 NUMBERS = sum(PARTS.values())
 # A face is rare: an untrained network should give every cell a probability of 0.01 (Lin et al.
@@ -45,18 +46,19 @@ def detector() -> keras.Model:
     return keras.Model(pixels, layers.Concatenate(axis=1)(heads), name="face")
 
 
-def fold(model: keras.Model, shift: float = 0.0) -> keras.Model:
+def fold(model: keras.Model, shifts: Sequence[float] = (0.0,) * len(STRIDES)) -> keras.Model:
     """The deployed form of a trained network; returns three maps float32 [N, rows, columns, 16].
 
     Scaling and batch normalisation go into the convolutions (Jacob et al. 2018, arXiv:1712.05877,
-    section 3.2), which leaves convolutions, paddings, ReLUs, enlargements and sums. shift: added to
-    the logits of cls and obj, so that a score of 0.6 means what it should.
+    section 3.2), which leaves convolutions, paddings, ReLUs, enlargements and sums. shifts: added
+    to the logits of cls and obj in each grid, the finest first, so that a score of 0.6 means what
+    it should.
     """
     pixels = keras.Input((None, None, 1), name="pixels")
     folded: dict[str, Any] = {model.input.name: pixels}  # a trained tensor's name -> its double
     weights: dict[str, list[np.ndarray]] = {}  # a convolution's name -> kernel, bias
     behind: dict[str, str] = {}  # a convolution's output -> the convolution
-    maps = []
+    maps: list[Any] = []
     scale = 1.0
     for layer in model.layers:
         taken = [folded[tensor.name] for tensor in _listed(layer.input) if tensor.name in folded]
@@ -70,7 +72,7 @@ def fold(model: keras.Model, shift: float = 0.0) -> keras.Model:
             made = layers.Conv2D.from_config(layer.get_config() | {"use_bias": True})(taken[0])
             behind[made.name] = layer.name
             if bias:
-                weights[layer.name][1][:2] += shift
+                weights[layer.name][1][:2] += shifts[len(maps)]
                 maps.append(made)
         elif isinstance(layer, layers.BatchNormalization):
             gamma, beta, mean, variance = (np.array(v, np.float64) for v in layer.get_weights())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def expressions(detect: Detector, data: Path, held_out: Bank) -> dict[str, float
     return {judged.classes[label]: share for label, share in zip(present, shares.tolist())}
 
 
-def card(bank: Bank, ours: Judged, shift: float) -> dict[str, Any]:
+def card(bank: Bank, ours: Judged, shifts: Sequence[float]) -> dict[str, Any]:
     """What travels in the exported file."""
     counts = {part: len(pictures) for part, pictures in bank.faces.items()}
     return {
@@ -54,7 +55,7 @@ def card(bank: Bank, ours: Judged, shift: float) -> dict[str, Any]:
         "training_data": f"{counts['people']} frames of people and {counts['crops']} face crops "
         f"of faces.zip, {counts['expressions']} FER-2013 Training faces, {len(bank.negatives)} "
         "pictures without a face; boxes by YuNet (opencv_zoo, MIT)",
-        "score_shift": round(shift, 4),
+        "score_shifts": [round(shift, 4) for shift in shifts],
         "figures": {name: round(value, 4) for name, value in figures(ours).items()},
     }
 

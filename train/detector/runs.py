@@ -107,16 +107,17 @@ def _finish(
     state: fit.State,
 ) -> None:  # fmt: skip
     """Calibrate, fold, judge and write everything a run folder holds at its end."""
-    shift = judge.calibrate(rounded(fold(state.average)), bank.negatives)
-    network = rounded(fold(state.average, shift))
-    say(f"scores shifted by {shift:+.2f}; judging on held-out people")
+    shifts = judge.calibrate(rounded(fold(state.average)), bank.negatives)
+    network = rounded(fold(state.average, shifts))
+    told = ", ".join(f"{shift:+.2f}" for shift in shifts)
+    say(f"scores shifted by {told}, grid by grid; judging on held-out people")
     detect = judge.detector_of(network)
     ours = judge.judge(dict.fromkeys(judge.SIZES, detect), held_out)
     teachers = judge.judge({size: judge.teacher_at(size[1]) for size in judge.SIZES}, held_out)
     expressions = report.expressions(detect, Path(config["data"]), held_out)
 
     config["seconds"] = round(state.seconds)
-    config["card"] = report.card(bank, ours, shift)
+    config["card"] = report.card(bank, ours, shifts)
     runs.write_history(folder, state.columns, state.history)
     report.write(folder, config, state.history, ours, teachers, expressions)
     fit.save_weights(state.average, folder / WEIGHTS)

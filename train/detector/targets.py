@@ -23,7 +23,7 @@ LEAST, MOST = 1.7, 4.2
 # told what to say, because one cell's step is no difference worth learning. The same for sizes.
 NEAR, NEARBY = 1.0, 1.6
 SLACK = 1.3
-BOX, POINTS = 2.0, 3.0  # weights of the losses beside the scores'
+BOX, POINTS = 2.0, 6.0  # weights of the losses beside the scores'
 FOCUS = 2.0  # exponent of the quality focal loss, as its authors have it
 
 

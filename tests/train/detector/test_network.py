@@ -26,14 +26,15 @@ def lived_in() -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("shift", [0.0, -1.2])
+@pytest.mark.parametrize("shifts", [(0.0, 0.0, 0.0), (-1.2, 0.3, -0.5)])
 def test_the_folded_network_says_the_same_with_shifted_scores(
-    lived_in: keras.Model, shift: float
+    lived_in: keras.Model, shifts: tuple[float, ...]
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 128, 1)).astype(np.float32)
     expected = keras.ops.convert_to_numpy(lived_in(pixels, training=False)).copy()
-    expected[..., :2] = 1 / (1 + np.exp(-expected[..., :2] - shift))
-    maps = fold(lived_in, shift)(pixels)
+    added = np.repeat(shifts, [12 * 16, 6 * 8, 3 * 4])[:, None]
+    expected[..., :2] = 1 / (1 + np.exp(-expected[..., :2] - added))
+    maps = fold(lived_in, shifts)(pixels)
     cells = cells_of([keras.ops.convert_to_numpy(part) for part in maps])
     assert cells.shape == (2, 12 * 16 + 6 * 8 + 3 * 4, 16)
     assert np.abs(cells - expected).max() < 1e-4

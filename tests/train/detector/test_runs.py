@@ -85,7 +85,7 @@ def test_another_run_begins_with_the_weights_of_a_run(
     assert (run / runs.WEIGHTS).stat().st_size < 300_000
     pixels = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 1)).astype(np.float32)
     folded = keras.models.load_model(run / "model.keras")(pixels)
-    said = fold(first.average, every_run.read_config(run)["card"]["score_shift"])(pixels)
+    said = fold(first.average, every_run.read_config(run)["card"]["score_shifts"])(pixels)
     for one, other in zip(said, folded):
         # float16 keeps three decimals.
         assert np.allclose(one, other, atol=0.02)
