@@ -135,13 +135,13 @@ def detector_page(card: Mapping[str, str], parameters: int, size: int) -> str:
 
 {measured}
 
-Of people who were held out: in frames of them as they are, and in scenes made of these, where some
-faces are small or half covered; the measure is YuNet's answer at 320x256. Recall: share of the faces
-found that are at least so wide, as a share of the frame's width, with the input that is named; in the
-frames, overlap: median intersection over union, and landmarks: median distance, in widths of the
-box. False faces: in pictures without one that were held out. `edgemood train --recipe face` prints them in its report;
-`python -m edgemood.benchmarks.detectors face.onnx YUNET.onnx CLIP` compares two files on any clip,
-speed included.
+Of people who were held out: in frames of them as they are, and in scenes made of these, where
+some faces are small or half covered; the measure is YuNet's answer at 320x256. Recall: share of
+the faces found that are at least so wide, as a share of the frame's width, with the input that is
+named; in the frames, overlap: median intersection over union, and landmarks: median distance, in
+widths of the box. False faces: in pictures without one that were held out. `edgemood train
+--recipe face` prints them in its report; `python -m edgemood.benchmarks.detectors face.onnx
+YUNET.onnx CLIP` compares two files on any clip, speed included.
 
 ## Use
 
