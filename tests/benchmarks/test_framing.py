@@ -74,6 +74,8 @@ def test_the_command_prints_what_the_way_through_a_frame_costs(
     said = capsys.readouterr().out
     assert "Framing: scale 1." in said
     assert "1.25 (card)" in said
+    assert said.count("(card)") == 1
+    assert "points lost" in said
 
 
 def test_data_that_is_not_there_is_one_sentence(

@@ -26,9 +26,13 @@ from edgemood.train.detector.judge import (
 from edgemood.train.detector.pictures import Bank, archive_in, expressions_beside
 
 PER_EXPRESSION = 100
-# (input, least share of its width): the recall of such faces is what the project asks for. The
-# frames of people have no smaller ones than the first of each input.
-ASKED = (((128, 160), 1 / 8), ((128, 160), 1 / 12), ((256, 320), 1 / 16), ((256, 320), 1 / 24))
+# (of `Judged`, input, least share of its width): the recall of such faces is what the project asks
+# for. The frames of people have no smaller ones.
+ASKED = (
+    ("frames", (128, 160), 1 / 8), ("frames", (256, 320), 1 / 16),
+    ("scenes", (128, 160), 1 / 8), ("scenes", (128, 160), 1 / 12),
+    ("scenes", (256, 320), 1 / 16), ("scenes", (256, 320), 1 / 24),
+)  # fmt: skip
 
 
 def expressions(detect: Detector, data: Path, held_out: Bank) -> dict[str, float]:
@@ -63,12 +67,9 @@ def card(bank: Bank, ours: Judged, shifts: Sequence[float]) -> dict[str, Any]:
 def figures(ours: Judged) -> dict[str, float]:
     """Name -> value of everything that the project asks of a detector."""
     values = {
-        f"recall {_named(size)} from 1/{round(1 / least)}, {where}": found[size].recall(least)
-        for where, found, asked in (
-            ("frames", ours.frames, ASKED[::2]), ("scenes", ours.scenes, ASKED)
-        )
-        for size, least in asked
-    }  # fmt: skip
+        f"recall {_named(size)} from 1/{round(1 / least)}, {where}": recall
+        for (where, size, least), recall in zip(ASKED, _recalls(ours))
+    }
     for size in SIZES:
         values[f"false faces per 200 {_named(size)}"] = ours.frames[size].extra_per_200
         values[f"overlap {_named(size)}"] = ours.frames[size].overlap
@@ -144,12 +145,10 @@ def text(
     wanted = ours.scenes[SIZES[0]].wanted.tolist()
     asked = [
         (f"{where}, {_named(size)}, at least 1/{round(1 / least)} of the frame's width",
-         f"{found[size].recall(least):.1%}", f"{taught[size].recall(least):.1%}")
-        for where, found, taught, some_asked in (
-            ("frames", ours.frames, teachers.frames, ASKED[::2]),
-            ("scenes", ours.scenes, teachers.scenes, ASKED),
+         f"{found_here:.1%}", f"{taught:.1%}")
+        for (where, size, least), found_here, taught in zip(
+            ASKED, _recalls(ours), _recalls(teachers)
         )
-        for size, least in some_asked
     ]  # fmt: skip
     lines = [
         f"# Run {config['name']}",
@@ -197,6 +196,11 @@ def text(
         "",
     ]
     return "\n".join(lines)
+
+
+def _recalls(some: Judged) -> list[float]:
+    """As ASKED has them."""
+    return [getattr(some, where)[size].recall(least) for where, size, least in ASKED]
 
 
 def _named(size: tuple[int, int]) -> str:
