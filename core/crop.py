@@ -51,22 +51,26 @@ def face_crop(image: np.ndarray, box: Box, framing: Framing = FER2013) -> np.nda
     x0, x1 = min(max(left, 0), columns - 1), max(min(left + side, columns), 1)
     y0, y1 = min(max(top, 0), rows - 1), max(min(top + side, rows), 1)
     patch = image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
-    if patch.ndim == 3:
-        patch = cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY)
-    if patch.shape != (side, side):
+    if patch.shape[:2] != (side, side):
         above, before = max(0, y0 - top), max(0, x0 - left)
         below, after = side - above - patch.shape[0], side - before - patch.shape[1]
         # A box wholly outside the frame leaves more border than square: repeat, then cut to size.
         patch = cv2.copyMakeBorder(
             patch, above, max(0, below), before, max(0, after), cv2.BORDER_REPLICATE
         )[:side, :side]
-    # Halves are averaged 30 times faster than other ratios: 0.07 instead of 0.3 ms for a square of
-    # 300 pixels. An odd side loses a row; crops of the clips differ by 0.7 gray levels.
-    while side >= 3 * SIZE:
-        side //= 2
-        patch = cv2.resize(
-            patch[: 2 * side, : 2 * side], (side, side), interpolation=cv2.INTER_AREA
-        )
+    # Every pixel in gray, and then any ratio by area, takes 0.3 ms for a square of 300 pixels. Four
+    # pixels in colour for each of 96x96 first, and then halves, take 0.06 ms, and crops of the
+    # clips differ by 0.1 to 0.7 gray levels.
+    middle = 2 * SIZE
+    while side >= 4 * middle:
+        middle *= 2
+    if side > middle:
+        patch = cv2.resize(patch, (middle, middle), interpolation=cv2.INTER_LINEAR)
+    if patch.ndim == 3:
+        patch = cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY)
+    while middle > 2 * SIZE:
+        middle //= 2
+        patch = cv2.resize(patch, (middle, middle), interpolation=cv2.INTER_AREA)
     return resized(patch)
 
 
