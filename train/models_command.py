@@ -54,8 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     choice.add_argument(
         "--ladder",
-        action="store_true",
-        help="instead, short runs that tell what each part of the nano recipe is worth",
+        nargs="*",
+        type=int,
+        metavar="SEED",
+        help="instead, short runs that tell what each part of the nano recipe is worth, one with "
+        "each of these seeds (0)",
     )
     parser.add_argument("--list", action="store_true", help="print the commands, run none")
 
@@ -63,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from edgemood.console import say, table
 
-    if not (args.ladder or args.only or _has_faces(args.data)):
+    if args.ladder is None and not args.only and not _has_faces(args.data):
         say("edgemood: no faces.zip lies beside the data, so the face detector is left as it is")
     for words in steps(args):
         command = shlex.join(["edgemood", *words])
@@ -100,7 +103,7 @@ def steps(args: argparse.Namespace) -> Iterator[list[str]]:
             yield ["train", *words, "--run", str(folder), *data]
         elif not (folder / "model.keras").exists():
             yield ["train", "--resume", str(folder)]
-        if args.ladder:  # files to compare, not to ship: they stay with their runs
+        if args.ladder is not None:  # files to compare, not to ship: they stay with their runs
             yield ["export", str(folder), *data, "--output", str(folder)]
         for part in EXPORTED.get(name, ()):
             yield ["export", str(folder / part), *([] if name == "face" else data), *output]
@@ -108,15 +111,17 @@ def steps(args: argparse.Namespace) -> Iterator[list[str]]:
 
 def _trainings(args: argparse.Namespace) -> dict[str, str]:
     """The runs that were asked for, as in TRAININGS."""
-    if not args.ladder:
+    if args.ladder is None:
         all_here = [name for name in TRAININGS if name != "face" or _has_faces(args.data)]
         return {name: TRAININGS[name] for name in args.only or all_here}
     from edgemood.train.recipes import LADDER
 
     return {
-        name: f"--recipe {name}" + (" --teacher {runs}/small" if recipe.distill else "")
+        name + (f"-{seed}" if seed else ""): f"--recipe {name} --seed {seed}"
+        + (" --teacher {runs}/small" if recipe.distill else "")
+        for seed in args.ladder or [0]
         for name, recipe in LADDER.items()
-    }
+    }  # fmt: skip
 
 
 def _has_faces(data: str | None) -> bool:

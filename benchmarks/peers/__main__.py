@@ -119,6 +119,7 @@ def _entered(race: Race, peers: Sequence[Peer], seed: Path | None) -> list[Runne
             note(entry, error)
             continue
         entry.packages = environment.packages
+        entry.interpreter = environment.interpreter
         runners.append((entry, environment))
     return runners
 

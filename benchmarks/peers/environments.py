@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import tomllib
 import venv
@@ -30,12 +32,14 @@ RECORD = "made.json"  # in an environment that is whole
 class Environment:
     """command: runs the peer's adapter there, the task to follow. folder: to run it in.
 
-    packages: name and version -> bytes of its files, compiled ones left out.
+    packages: name and version -> bytes of its files, compiled ones left out. interpreter: bytes of
+    what runs them, Python with its standard library or Node, without package managers.
     """
 
     command: tuple[str, ...]
     folder: Path
     packages: dict[str, int]
+    interpreter: int
 
 
 def prepare(peer: Peer, home: Path) -> Environment:
@@ -71,7 +75,8 @@ def prepare(peer: Peer, home: Path) -> Environment:
         program = ("node", str(ADAPTERS / "node_peers.cjs"))
     else:
         program = (str(folder / "bin" / "python"), str(ADAPTERS / "python_peers.py"))
-    return Environment((*program, peer.adapter), folder, packages)
+    interpreter = _node_size() if peer.node else _python_size()
+    return Environment((*program, peer.adapter), folder, packages, interpreter)
 
 
 def _with_pip(peer: Peer, folder: Path) -> dict[str, int]:
@@ -97,6 +102,31 @@ def _with_pip(peer: Peer, folder: Path) -> dict[str, int]:
         )
         for found in metadata.distributions(path=[str(site)])
     }
+
+
+def _python_size() -> int:
+    """Of the Python that runs this, and the peers: its program, its library, its own modules."""
+    variables = sysconfig.get_config_vars()
+    files = {
+        Path(getattr(sys, "_base_executable", sys.executable)).resolve(),
+        Path(str(variables.get("LIBDIR")), str(variables.get("INSTSONAME"))).resolve(),
+    }
+    # Packages, Python's own tests, pip's wheel, and what only builds other programs.
+    others = ("site-packages", "dist-packages", "test", "ensurepip", "__pycache__", "config-")
+    for folder, inside, names in os.walk(sysconfig.get_path("stdlib")):
+        inside[:] = [name for name in inside if not name.startswith(others)]
+        files.update(Path(folder, name) for name in names)
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _node_size() -> int:
+    """Of Node's program, which holds its modules, or of the library that Debian puts them into."""
+    script = (
+        "const loaded = process.report.getReport().sharedObjects;"
+        "console.log(JSON.stringify([process.execPath, ...loaded.filter((f) => /libnode/.test(f))]))"
+    )
+    files = json.loads(_run(["node", "-e", script]))
+    return sum(Path(file).stat().st_size for file in files)
 
 
 def copy_clone(to: Path) -> None:
@@ -150,7 +180,8 @@ def _with_npm(peer: Peer, folder: Path) -> dict[str, int]:
     return packages
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str]) -> str:
+    """What it prints. Raises EdgemoodError where it fails."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()]
@@ -158,3 +189,4 @@ def _run(command: Sequence[str]) -> None:
         errors = [line for line in said if line.lower().startswith(("error", "npm error"))]
         reason = (errors or said or ["it said nothing"])[0].strip()
         raise EdgemoodError(f"it could not be installed: {reason}")
+    return done.stdout

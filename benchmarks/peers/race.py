@@ -59,8 +59,8 @@ class Turn:
 class Entry:
     """A peer in a race. note: what became of it, where that is not what was wanted.
 
-    untrained: its network is, so that what it says means nothing. packages: as of its environment.
-    labels: of every picture, None where it found no face.
+    untrained: its network is, so that what it says means nothing. packages, interpreter: as of its
+    environment. labels: of every picture, None where it found no face.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Entry:
     untrained: bool = False
     note: str = ""
     packages: dict[str, int] = field(default_factory=dict)
+    interpreter: int = 0
     turns: list[Turn] = field(default_factory=list)
     labels: list[str | None] = field(default_factory=list)
 

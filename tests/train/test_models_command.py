@@ -49,13 +49,21 @@ def test_every_rung_is_trained_and_its_files_stay_with_its_run(
     assert main(["models", "--ladder", "--list", "--runs", "R"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        "edgemood train --recipe ladder-1-plain --run R/ladder-1-plain",
+        "edgemood train --recipe ladder-1-plain --seed 0 --run R/ladder-1-plain",
         "edgemood export R/ladder-1-plain --output R/ladder-1-plain",
     ]
     assert [line for line in lines if "--teacher" in line] == [
-        "edgemood train --recipe ladder-7-taught --teacher R/small --run R/ladder-7-taught"
+        "edgemood train --recipe ladder-7-taught --seed 0 --teacher R/small --run R/ladder-7-taught"
     ]
     assert len(lines) == 14
+
+
+def test_rungs_are_trained_once_with_each_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--list", "--runs", "R", "--ladder", "0", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 28
+    assert "edgemood train --recipe ladder-1-plain --seed 2 --run R/ladder-1-plain-2" in lines
+    assert "edgemood export R/ladder-1-plain-2 --output R/ladder-1-plain-2" in lines
 
 
 def test_a_step_is_trained_once_and_its_hours_are_told(
