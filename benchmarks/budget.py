@@ -218,7 +218,7 @@ def frames_between(every: Every, rate: float) -> int:
 
     "auto" looks when the next frame would come later than NOTICE after the last look.
     """
-    return every if every != "auto" else max(1, math.floor((NOTICE - 0.001) * rate))
+    return every if every != "auto" else max(1, math.floor((NOTICE + 0.001) * rate))
 
 
 def part_side(side: int) -> int:

@@ -110,7 +110,7 @@ class Follower:
         ):
             return True
         # The next frame would come too late; a millisecond of leave for rounded times.
-        return self._time - self._looked + since > NOTICE - 0.001
+        return self._time - self._looked + since > NOTICE + 0.001
 
     def _look(self, image: np.ndarray) -> None:
         time, before = self._time, self._view
