@@ -122,8 +122,8 @@ def _python_size() -> int:
 def _node_size() -> int:
     """Of Node's program, which holds its modules, or of the library that Debian puts them into."""
     script = (
-        "const loaded = process.report.getReport().sharedObjects;"
-        "console.log(JSON.stringify([process.execPath, ...loaded.filter((f) => /libnode/.test(f))]))"
+        "const loaded = process.report.getReport().sharedObjects.filter((f) => /libnode/.test(f));"
+        "console.log(JSON.stringify([process.execPath, ...loaded]))"
     )
     files = json.loads(_run(["node", "-e", script]))
     return sum(Path(file).stat().st_size for file in files)

@@ -196,8 +196,8 @@ def _shown(value: float, form: str, unit: str = "") -> str:
 def targets(race: Measured) -> list[tuple[str, bool]]:
     """What the project promises of its default model, and whether it held; only what was measured.
 
-    In accuracy a millisecond, cold start, memory and install size, with the interpreter that it needs,
-    it is to be ahead of every peer.
+    In accuracy a millisecond, cold start, memory and install size, with Python or Node, it is to be
+    ahead of every peer.
     """
     peers = {peer["name"]: peer for peer in race["peers"]}
     ours = peers.get(OURS)
