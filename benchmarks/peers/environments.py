@@ -107,10 +107,9 @@ def _with_pip(peer: Peer, folder: Path) -> dict[str, int]:
 def _python_size() -> int:
     """Of the Python that runs this, and the peers: its program, its library, its own modules."""
     variables = sysconfig.get_config_vars()
-    files = {
-        Path(getattr(sys, "_base_executable", sys.executable)).resolve(),
-        Path(str(variables.get("LIBDIR")), str(variables.get("INSTSONAME"))).resolve(),
-    }
+    files = {Path(getattr(sys, "_base_executable", sys.executable)).resolve()}
+    if variables.get("Py_ENABLE_SHARED"):
+        files.add(Path(str(variables["LIBDIR"]), str(variables["INSTSONAME"])).resolve())
     # Packages, Python's own tests, pip's wheel, and what only builds other programs.
     others = ("site-packages", "dist-packages", "test", "ensurepip", "__pycache__", "config-")
     for folder, inside, names in os.walk(sysconfig.get_path("stdlib")):
