@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgemood.runtime.doubt import SMALLEST
 from edgemood.runtime.faces import SIDES, input_sides
-from edgemood.runtime.following import NOTICE, Every
+from edgemood.runtime.following import NOTICE, ROUNDED, Every
 from edgemood.runtime.noticing import MULTIPLE, RATE
 
 # Combinations that are tried. The detector looks at frames at the first side, and as closely as at
@@ -218,7 +218,7 @@ def frames_between(every: Every, rate: float) -> int:
 
     "auto" looks when the next frame would come later than NOTICE after the last look.
     """
-    return every if every != "auto" else max(1, math.floor((NOTICE + 0.001) * rate))
+    return every if every != "auto" else max(1, math.floor((NOTICE + ROUNDED) * rate))
 
 
 def part_side(side: int) -> int:

@@ -25,6 +25,8 @@ Every = int | Literal["auto"]
 # was lost, each frame is looked at for the second.
 NOTICE = 0.3
 SEARCH = 0.25
+# Times of frames are as files have them, rounded to so many seconds.
+ROUNDED = 0.001
 # A face that a look missed or doubts is looked for by itself, in a region this many times its size.
 # A missed one is found with a lower score, as in ByteTrack, where its box fits this well.
 AROUND = 2.0
@@ -109,8 +111,8 @@ class Follower:
             if track not in self._view
         ):
             return True
-        # The next frame would come too late; a millisecond of leave for rounded times.
-        return self._time - self._looked + since > NOTICE + 0.001
+        # The next frame would come too late.
+        return self._time - self._looked + since > NOTICE + ROUNDED
 
     def _look(self, image: np.ndarray) -> None:
         time, before = self._time, self._view

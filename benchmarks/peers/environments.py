@@ -120,6 +120,7 @@ def _python_size() -> int:
 
 def _node_size() -> int:
     """Of Node's program, which holds its modules, or of the library that Debian puts them into."""
+    _require("node")
     script = (
         "const loaded = process.report.getReport().sharedObjects.filter((f) => /libnode/.test(f));"
         "console.log(JSON.stringify([process.execPath, ...loaded]))"
@@ -158,12 +159,7 @@ def _sources() -> list[Path]:
 
 
 def _with_npm(peer: Peer, folder: Path) -> dict[str, int]:
-    for program in ("node", "npm"):
-        if not shutil.which(program):
-            raise EdgemoodError(
-                f"there is no {program}: Node 18 or newer with npm was wanted. Install both, on "
-                "Debian and Ubuntu with `sudo apt install nodejs npm`."
-            )
+    _require("node", "npm")
     folder.mkdir(parents=True)
     quiet = ("--no-audit", "--no-fund", "--loglevel=error")
     _run(["npm", "install", "--prefix", str(folder), *quiet, *peer.needs])
@@ -177,6 +173,15 @@ def _with_npm(peer: Peer, folder: Path) -> dict[str, int]:
                 each.stat().st_size for each in file.parent.rglob("*") if each.is_file()
             )
     return packages
+
+
+def _require(*programs: str) -> None:
+    for program in programs:
+        if not shutil.which(program):
+            raise EdgemoodError(
+                f"there is no {program}: Node 18 or newer with npm was wanted. Install both, on "
+                "Debian and Ubuntu with `sudo apt install nodejs npm`."
+            )
 
 
 def _run(command: Sequence[str]) -> str:
