@@ -54,11 +54,13 @@ def test_the_quarter_that_comes_nearest_to_a_face_deceives(
 def test_scores_of_each_grid_are_shifted_until_so_many_pictures_show_a_face(
     network: keras.Model, negatives: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge, "ALLOWED", {judge.SIZES[0]: 3 / 12})
+    allowed = (3, 2, 4)  # of 12 pictures
+    monkeypatch.setattr(judge, "ALLOWED", tuple(count / 12 for count in allowed))
+    monkeypatch.setattr(judge, "CALIBRATED", judge.SIZES[:1])
     wild = fold_wider(network)
     shifts = judge.calibrate(wild, negatives)
     assert len(set(shifts)) == 3
-    for grid, shift in enumerate(shifts):
+    for grid, (shift, count) in enumerate(zip(shifts, allowed)):
         assert -3 < shift < 3
         shown = [
             sum(
@@ -67,7 +69,7 @@ def test_scores_of_each_grid_are_shifted_until_so_many_pictures_show_a_face(
             )
             for step in (-1e-5, 1e-5)  # pictures may have nearly the same score
         ]
-        assert shown[0] == 3 < shown[1]
+        assert shown[0] == count < shown[1]
 
 
 def fold_wider(network: keras.Model) -> keras.Model:
