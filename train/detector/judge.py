@@ -30,7 +30,7 @@ MILD = Variety(turn=(5.0, 10.0), harsh=0.05, plain=1.0)
 # on negatives that have been learnt from. Chosen after a look at people, negatives and clips that
 # were not: the finest grid can't have fewer without losing faces, the others can.
 ALLOWED = (1.75 / 200, 0.35 / 200, 1.25 / 200)
-CALIBRATED = ((128, 160), (256, 320), (512, 640))  # height, width
+CALIBRATED = (*SIZES, (512, 640))
 
 Images = TypeVar("Images", np.ndarray, list[Picture])
 # gray uint8 [N, h, w] -> the faces of each, float32 [n, 15]

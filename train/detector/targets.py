@@ -8,19 +8,18 @@ Tian et al. 2019, arXiv:1904.01355) and whose size suits its grid.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from edgemood.yunet import encode, grid
+from edgemood.yunet import STRIDES, encode, grid
 
-# Stride of a grid -> from which to which size, the root of its area in pixels, a face suits it.
+# From which to which size, the root of its area in pixels, a face suits each grid, finest first.
 # Where two suit, both answer: a face that grows from frame to frame is never between them. The
 # finest goes on as far as it can bear: of faces of 36 to 40 px, its landmarks are 4.5 % of the
 # width off, the next one's 6.7 %. When it went to 34 px, there were twice as many false faces.
-SUITS = {8: (0.0, 54.0), 16: (42.0, 67.0), 32: (54.0, math.inf)}
+SUITS = np.array([(0.0, 54.0), (42.0, 67.0), (54.0, np.inf)])
 # Strides from a face's centre within which a cell answers, and within which it may: it is not
 # told what to say, because one cell's step is no difference worth learning. The same for sizes.
 NEAR, NEARBY = 1.0, 1.6
@@ -37,7 +36,7 @@ def targets(faces: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     places, strides = grid(height, width)
     points, stride = places * strides, strides[:, 0]
-    low, high = np.array([SUITS[int(each)] for each in stride]).T
+    low, high = SUITS[np.searchsorted(STRIDES, stride)].T
     judged = np.ones(len(places), bool)
     owner = np.full(len(places), -1)
     for i in np.argsort(-faces[:, 2] * faces[:, 3]):
@@ -46,7 +45,7 @@ def targets(faces: np.ndarray, height: int, width: int) -> np.ndarray:
         if not faces[i, 14]:
             judged &= ~(np.abs(points - centre) < faces[i, 2:4] / 2 + stride[:, None] / 2).all(1)
             continue
-        size = math.sqrt(w * h)
+        size = np.sqrt(w * h)
         distance = np.abs(points - centre).max(axis=1) / stride
         here = (distance < NEAR) & (size >= low) & (size <= high)
         open_ = (distance < NEARBY) & (size >= low / SLACK) & (size <= high * SLACK)
