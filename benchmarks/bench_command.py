@@ -109,7 +109,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """What can be refused is, before minutes are spent."""
-    from edgemood.files import make_folder
+    from edgemood.files import make_folder, require_place
 
     if args.compare and args.models:
         raise EdgemoodError("--compare measures nothing: leave the models out, or --compare.")
@@ -123,11 +123,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     for option in ("json", "markdown"):
         name = getattr(args, option)
-        if name not in (None, "-") and not Path(name).absolute().parent.is_dir():
-            raise EdgemoodError(
-                f"{name} cannot be written: its folder is not there. Make it, or name another "
-                f"with --{option}."
-            )
+        if name not in (None, "-"):
+            require_place(name, f"--{option}")
     if args.plots:
         import matplotlib  # noqa: F401  # says so, where it is not installed
 
@@ -204,9 +201,8 @@ def _accuracies(
     from edgemood.datasets import default_path, open_dataset
 
     if data or default_path():
-        part = open_dataset(data).split()
         try:
-            return bench.measured_accuracies(models, part)
+            return bench.measured_accuracies(models, open_dataset(data).split())
         except EdgemoodError as error:
             if data:
                 raise

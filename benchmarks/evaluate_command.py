@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,11 +59,15 @@ def main(args: argparse.Namespace) -> int:
     from edgemood.benchmarks.evaluate_report import heading, report, tables, to_json
     from edgemood.console import say, table
     from edgemood.datasets import open_dataset
-    from edgemood.files import write_text
+    from edgemood.files import require_place, write_text
+    from edgemood.machine import cores
 
-    candidates = open_candidates(args.models, args.engine, threads=os.cpu_count() or 1)
+    if args.json not in (None, "-"):
+        require_place(args.json, "--json")
+    candidates = open_candidates(args.models, args.engine, threads=cores())
+    dataset = open_dataset(args.data)
     folder = _folder(args)
-    evaluation = evaluate(candidates, open_dataset(args.data), args.split, args.by)
+    evaluation = evaluate(candidates, dataset, args.split, args.by)
     if args.json == "-":
         print(to_json(evaluation), end="")
     else:
@@ -74,11 +77,11 @@ def main(args: argparse.Namespace) -> int:
             table(part.columns, part.rows, part.title)
             if part.note:
                 print(part.note)
-        if args.json:
-            write_text(args.json, to_json(evaluation))
     plots = _save_figures(evaluation, folder)
     write_text(folder / "report.md", report(evaluation, _command(args), plots))
     say(f"The report is in {folder / 'report.md'}")
+    if args.json not in (None, "-"):
+        write_text(args.json, to_json(evaluation))
     return 0
 
 

@@ -46,6 +46,7 @@ from edgemood.benchmarks.budget import (
 from edgemood.console import say, table, track
 from edgemood.crop import FER2013
 from edgemood.errors import EdgemoodError
+from edgemood.files import require_place
 from edgemood.machine import cores, processor
 from edgemood.runtime import EmotionModel, FaceDetector, Pipeline
 from edgemood.runtime.faces import ENGINES, SIDES
@@ -274,6 +275,8 @@ def main(args: argparse.Namespace) -> int:
             "takes accuracies from the models' cards, and writes a profile. Leave one or the other "
             "out."
         )
+    profile = args.profile or "profile.json"
+    require_place(profile, "--profile")
     detector, looks = quickest(args.detector)
     parts, notes = measure(args.models or shipped_models(), detector, args.clip)
     for note in notes:
@@ -297,7 +300,6 @@ def main(args: argparse.Namespace) -> int:
     print(f"Chosen: {plan}.")
     print(f"Why: {why}")
     print(f"Run on the clip for {RUN:.0f} s: {target.figures(choice.cost)}.")
-    profile = args.profile or "profile.json"
     Profile(
         model=plan.model.path,
         engine=plan.model.engine,

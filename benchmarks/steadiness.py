@@ -99,7 +99,8 @@ def steps(
     mixed: bool,
     rng: np.random.Generator,
 ) -> Iterator[Step]:
-    """Steps into each class from any other, `each` of them, of labelled pictures.
+    """Steps into each class from any other, `each` of them, of labelled pictures; of one class,
+    none.
 
     predict: gray uint8 [N, 48, 48] -> probabilities. pictures: such, [N, 48, 48]; labels: [N].
     mixed: every frame shows one of six pictures of its class, by chance: other people, other
@@ -107,6 +108,8 @@ def steps(
     no two frames are alike (see `jittered`).
     """
     classes = np.unique(labels)
+    if len(classes) < 2:
+        return
     half = round(HOLD * FPS)
     times = (np.arange(2 * half) - half) / FPS
     for after in np.repeat(classes, each):

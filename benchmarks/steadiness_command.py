@@ -87,12 +87,14 @@ def main(args: argparse.Namespace) -> int:
     from edgemood.benchmarks.json_text import json_text
     from edgemood.datasets import open_dataset
     from edgemood.errors import EdgemoodError
-    from edgemood.files import write_text
+    from edgemood.files import require_place, write_text
     from edgemood.runtime import EmotionModel, FaceDetector
     from edgemood.runtime.pipeline import default_model
 
     if args.steps < 1:
         raise EdgemoodError(f"{args.steps} steps show nothing: --steps 1 or more.")
+    if args.json not in (None, "-"):
+        require_place(args.json, "--json")
     cv2.setNumThreads(1)
     model = EmotionModel(args.model or default_model())
     part = open_dataset(args.data).split(args.split)

@@ -34,12 +34,13 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
     if terminal:
         try:
             from rich.console import Console
+            from rich.markup import escape
             from rich.progress import track as rich_track
         except ImportError:
             pass  # the lean install draws a plainer bar
         else:
             yield from rich_track(
-                items, what, total=total, console=Console(stderr=True), transient=True
+                items, escape(what), total=total, console=Console(stderr=True), transient=True
             )
             return
     started = last = time.monotonic()

@@ -550,10 +550,21 @@ def _votes_mismatch(votes: Path, found: int, data: Path, wanted: int) -> Edgemoo
 def _open_folder(path: Path) -> Dataset:
     files = sorted(
         file.relative_to(path).as_posix()
-        for file in path.rglob("*")
+        for file in _below(path)
         if file.suffix.lower() in PICTURES and file.is_file()
     )
     return _from_files(path, files, lambda name: (path / name).read_bytes())
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """All files in a folder and those below it, linked ones too; each folder once."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(path, followlinks=True):
+        if (place := os.path.realpath(folder)) in seen:  # a link to what we have, or are in
+            folders.clear()
+            continue
+        seen.add(place)
+        yield from (Path(folder, name) for name in names)
 
 
 def _open_zip(path: Path) -> Dataset:

@@ -85,6 +85,23 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             Path(temporary).unlink(missing_ok=True)
 
 
+def require_place(path: str | os.PathLike[str], option: str = "") -> None:
+    """Raise EdgemoodError where no file can be written there: before the work that it will hold.
+
+    option: the one that names another place, for the message.
+    """
+    target = Path(path).absolute()
+    if target.exists() and not target.is_file() and not target.is_dir():
+        return  # a device or a pipe
+    folder = target.parent
+    if folder.is_dir() and os.access(folder, os.W_OK) and not target.is_dir():
+        return
+    found = "it is a folder" if target.is_dir() else f"{folder} is no folder that can"
+    raise EdgemoodError(
+        f"{path} cannot be written: {found}. Name another place{option and f' with {option}'}."
+    )
+
+
 def make_folder(path: Path, option: str) -> None:
     """Make a folder and those above it, if it isn't there; EdgemoodError where that fails.
 

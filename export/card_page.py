@@ -33,14 +33,16 @@ LIMITS = {
 }
 
 
-def card_page(cards: Mapping[str, tuple[Card, int]], split: str, data: str) -> str:
+def card_page(
+    cards: Mapping[str, tuple[Card, int]], split: str, data: str, folder: str = "models"
+) -> str:
     """Markdown with YAML front matter.
 
     cards: file name -> its card and its size in bytes. split: what the judged pictures are called.
-    data: file name of the data set.
+    data: file name of the data set. folder: name of the one that the files are in.
     """
     card = next(iter(cards.values()))[0]
-    usual = f"models/emotion-{card.name}.int8.onnx"
+    usual = f"{folder}/emotion-{card.name}.int8.onnx"
     unsure = "not measured" if card.unsure_below is None else f"{card.unsure_below:.2f}"
     files = markdown_table(
         ["file", "precision", "size", "accuracy", "same label", "largest difference"],

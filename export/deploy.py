@@ -84,7 +84,7 @@ def deploy(source: Source, dataset: Dataset, output: Path | None = None) -> list
         files[path] = pack_model(network, cards[ending])
         if folder == output:
             shipped[path.name] = cards[ending], len(files[path])
-    page = card_page(shipped, split, dataset.path.name)
+    page = card_page(shipped, split, dataset.path.name, output.resolve().name)
     files[output / f"emotion-{source.name}.md"] = page.encode()
     make_folder(output, "--output")
     write_together(files)

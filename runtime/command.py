@@ -54,6 +54,8 @@ HOST = r"[A-Za-z0-9.-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*"
 LIVE_THREADS = 2
 # Seconds without a frame after which window, page and signals are looked at.
 TICK = 0.1
+# Options that name a file, or a folder, to write.
+WRITTEN = ("save", "jsonl", "csv", "timeline", "save_neutral")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -246,6 +248,7 @@ def main(args: argparse.Namespace) -> int:
     from edgemood.runtime.pipeline import Pipeline, default_model
     from edgemood.runtime.profile import MOST_THREADS, Profile, read_profile
     from edgemood.runtime.sinks import CsvRows, JsonLines, Window, no_display, save_sink
+    from edgemood.runtime.sinks.base import spare
     from edgemood.runtime.timeline import Timeline
 
     if args.raw and (args.calibrate or args.neutral or args.save_neutral):
@@ -263,11 +266,7 @@ def main(args: argparse.Namespace) -> int:
         from edgemood.runtime.page import Address, Certificate, Page
     if args.append and not (args.jsonl or args.csv):
         raise EdgemoodError("--append goes with --jsonl or --csv: name a file, or leave it out.")
-    if args.jsonl and args.csv and os.path.realpath(args.jsonl) == os.path.realpath(args.csv):
-        raise EdgemoodError(
-            f"{args.jsonl} cannot hold both lines of JSON and rows of CSV: name another file with "
-            "--csv."
-        )
+    _keep_apart(args)
     if (args.threads or 1) > MOST_THREADS:
         raise EdgemoodError(
             f"--threads is {args.threads}, at most {MOST_THREADS} were wanted: write fewer."
@@ -279,6 +278,9 @@ def main(args: argparse.Namespace) -> int:
         with Stop() as stop, ExitStack() as stack:
             source, stands_in = _source(args)
             stack.enter_context(source)
+            for option in WRITTEN:
+                if (path := getattr(args, option)) and path != "-":
+                    spare(os.path.expanduser(path), source)
             for option in ("timeline", "calibrate", "save_neutral"):
                 if source.is_pictures and getattr(args, option):
                     raise EdgemoodError(
@@ -372,6 +374,20 @@ def main(args: argparse.Namespace) -> int:
     return 128 + stop.signal if stop.signal is not None else 0
 
 
+def _keep_apart(args: argparse.Namespace) -> None:
+    """Raise EdgemoodError where two options name one place to write to."""
+    taken: dict[str, str] = {}
+    for name in WRITTEN:
+        option = f"--{name.replace('_', '-')}"
+        if path := getattr(args, name):
+            other = taken.setdefault(os.path.realpath(os.path.expanduser(path)), option)
+            if other != option:
+                raise EdgemoodError(
+                    f"{path} cannot hold both what {other} and what {option} write: name another "
+                    f"place with {option}."
+                )
+
+
 def _quiet(debug: bool) -> None:
     """Keep the libraries' own chatter from stderr; it works only before they are loaded."""
     if not debug:
@@ -463,11 +479,10 @@ class RestingFace:
     SECONDS = 3.0  # for a key: long enough to average over a blink
 
     def __init__(self, pipeline: Pipeline, path: str | None) -> None:
-        if path and not os.access(Path(path).absolute().parent, os.W_OK):
-            raise EdgemoodError(
-                f"{path} cannot be written: {Path(path).absolute().parent} is no folder that can. "
-                "Name another place with --save-neutral."
-            )
+        from edgemood.files import require_place
+
+        if path:
+            require_place(path, "--save-neutral")
         self._pipeline, self._path = pipeline, path
         self.is_wanted = False  # it was asked for, and not seen for long enough yet
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from edgemood.datasets import PICTURES
 from edgemood.errors import EdgemoodError
+from edgemood.files import require_place
 from edgemood.runtime.draw import INK, MUTED, PALETTE, PAPER, Colour, paint
 from edgemood.runtime.letters import baseline, written
 from edgemood.runtime.sinks import Result, Sink
@@ -190,10 +191,7 @@ def picture_path(path: str | os.PathLike[str]) -> Path:
             f"{path} does not end as a picture does: one of {' '.join(sorted(PICTURES))} was "
             "wanted, for example timeline.png."
         )
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise EdgemoodError(
-            f"{path} cannot be written: {target.parent} is no folder that can. Name another place."
-        )
+    require_place(target)
     return target
 
 

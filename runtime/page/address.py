@@ -36,9 +36,11 @@ class Address:
             )[0]
             both = self.host == "::" and socket.has_dualstack_ipv6()
             return socket.create_server(place[:2], family=family, dualstack_ipv6=both)
-        except OSError as error:
-            found = (error.strerror or str(error)).partition(":")[0]
-            if error.errno == errno.EADDRINUSE:
+        except (OSError, UnicodeError) as error:
+            found = (getattr(error, "strerror", "") or str(error)).partition(":")[0]
+            if isinstance(error, UnicodeError):
+                found = "it is no host's name or address"
+            elif error.errno == errno.EADDRINUSE:
                 found = "another program holds the port"
             elif error.errno == errno.EADDRNOTAVAIL:
                 found = "this machine has no such address"

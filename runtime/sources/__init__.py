@@ -131,11 +131,14 @@ def _open_camera(
         name = camera_name(text)
         connect = partial(open_camera, text, **wishes)
     source = Live(name, connect, LOCAL, remedy="Check its cable", retry=retry, mirror=mirror)
-    asked = (wishes["width"] or source.size[0], wishes["height"] or source.size[1])
-    if asked != source.size:
+    given = {"width": source.size[0], "height": source.size[1]}
+    missed = [
+        f"--{side} {wishes[side]}" for side in given if wishes[side] not in (None, given[side])
+    ]
+    if missed:
         say(
-            f"edgemood: {name} gives {source.size[0]}x{source.size[1]}, "
-            f"{asked[0]}x{asked[1]} was asked for"
+            f"edgemood: {name} gives {source.size[0]}x{source.size[1]}, {' and '.join(missed)} was "
+            "asked for"
         )
     return source
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from edgemood.values import Frame
 
+AnySource = TypeVar("AnySource", "Source", "Source | None")
 State = Literal["connecting", "online", "stalled", "offline"]
 
 
@@ -101,12 +104,46 @@ class Source:
         self.close()
 
 
+def open_aside(opens: Callable[[], AnySource], tick: float) -> Generator[None, None, AnySource]:
+    """Open a source in a thread; None for every `tick` seconds until it is there.
+
+    For those that follow a first one: a server that takes its time must not keep the program from
+    ending. What is opened when nobody waits for it any longer is closed. Raises what `opens` does.
+    """
+    opened: futures.Future[AnySource] = futures.Future()
+
+    def work() -> None:
+        try:
+            opened.set_result(opens())
+        except BaseException as error:
+            opened.set_exception(error)
+
+    threading.Thread(target=work, name="edgemood opening", daemon=True).start()
+    try:
+        while not futures.wait([opened], tick).done:
+            yield None
+    except GeneratorExit:
+        opened.add_done_callback(_close)
+        raise
+    return opened.result()
+
+
+def _close(opened: futures.Future[AnySource]) -> None:
+    if opened.exception() is None and (source := opened.result()) is not None:
+        source.close()
+
+
 def is_same(path: Path, name: str | Path) -> bool:
     """Whether both are there, and the same file."""
     try:
         return path.samefile(name)
     except OSError:
         return False
+
+
+def is_in(path: Path, folder: Path) -> bool:
+    """Whether this is a folder, and the path lies in it or below."""
+    return any(is_same(each, folder) for each in path.absolute().parents)
 
 
 # What stands before the host, and parameters that cameras take passwords in; some without a "?".

@@ -159,9 +159,11 @@ def open_camera(
     if capture.isOpened():
         # Uncompressed, most webcams reach their frame rate only at small sizes.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        sides = (capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        wished = in_shape((width, height), sides)
         for which, value in (
-            (cv2.CAP_PROP_FRAME_WIDTH, width),
-            (cv2.CAP_PROP_FRAME_HEIGHT, height),
+            (cv2.CAP_PROP_FRAME_WIDTH, wished[0]),
+            (cv2.CAP_PROP_FRAME_HEIGHT, wished[1]),
             (cv2.CAP_PROP_FPS, fps),
         ):
             if value is not None:
@@ -174,6 +176,22 @@ def open_camera(
     if holder:
         raise Lost(f"another program holds it: {holder}", "Close that program")
     raise Lost("it gives no picture, or another program holds it", "Close that program")
+
+
+def in_shape(
+    wished: tuple[int | None, int | None], now: tuple[float, float]
+) -> tuple[int | None, int | None]:
+    """(width, height) to ask of a camera that gives pictures of the size `now`, in pixels.
+
+    Where one alone is wished for, the other goes with it: OpenCV's V4L2 back end asks the camera
+    for nothing until it was told both (icvSetFrameSize in its cap_v4l.cpp).
+    """
+    width, height = wished
+    if (width is None) == (height is None) or not all(now):
+        return wished
+    if width is None:
+        return round((height or 0) * now[0] / now[1]), height
+    return width, round(width * now[1] / now[0])
 
 
 class Camera(Capture):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from edgemood.console import track
 from edgemood.errors import EdgemoodError
@@ -54,7 +54,9 @@ def request(address: str) -> http.client.HTTPResponse:
     """The answer to a GET; raises Lost. Users and passwords in the address are sent as asked for,
     plainly or as a digest (RFC 7616)."""
     parts = parse(address)
-    plain = without_login(parts)
+    # Browsers show and copy spaces and letters as such, and send them quoted.
+    path, query = (quote(part, safe="!$%&'()*+,/:;=?@[]~") for part in (parts.path, parts.query))
+    plain = without_login(parts._replace(path=path, query=query))
     handlers: list[urllib.request.BaseHandler] = []
     if parts.username is not None:
         passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()

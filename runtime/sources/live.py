@@ -46,9 +46,9 @@ class Live(Source):
     """Frames of a device or a stream as they come; times by the clock.
 
     connect: makes a connection, or raises Lost with the reason (tried again) or EdgemoodError
-    (not tried again). remedy: what to do if it can't say. retry: so many tries in a row may fail;
-    None: any number. is_network: it need not be there at the start; anything else has to be.
-    every: whoever sends waits for us, so that no frame is dropped.
+    (not tried again where no frame has ever come). remedy: what to do if it can't say. retry: so
+    many tries in a row may fail; None: any number. is_network: it need not be there at the start;
+    anything else has to be. every: whoever sends waits for us, so that no frame is dropped.
     """
 
     is_live = True
@@ -167,7 +167,8 @@ class Live(Source):
 
     def _keep(self) -> None:
         """Watch one intake after the other, until the source is closed or at its end."""
-        failures = 0
+        failures = 0  # losses and failed tries; they make the waits longer
+        tries = -1  # that failed since the last frame; the first opening is none
         left: list[Intake] = []
         try:
             while (lost := self._watch(self._intake)) is not None:
@@ -179,9 +180,10 @@ class Live(Source):
                     if intake.latest - intake.first > self._patience.stable:
                         failures = 0
                 failures += 1
+                tries = 0 if intake.first is not None else tries + 1
                 never = not self._mailbox.captured
                 allowed = 0 if self._must_open and never else self._retry
-                if allowed is not None and failures > allowed:
+                if allowed is not None and tries >= allowed:
                     raise self._fault(lost)
                 self._reason = lost.found
                 self._waiting = True
@@ -219,6 +221,9 @@ class Live(Source):
                     return None
                 if isinstance(intake.error, Lost):
                     return intake.error
+                if isinstance(intake.error, EdgemoodError) and self._mailbox.captured:
+                    # A proxy, or a server that only starts, answers in its place.
+                    return Lost("what answers now is no stream")
                 raise intake.error
             silent = intake.silence
             limit = patience.reopen if is_back else patience.opening

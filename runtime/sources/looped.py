@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edgemood.runtime.sources.base import Source
+from edgemood.console import say
+from edgemood.errors import EdgemoodError
+from edgemood.runtime.sources.base import Source, open_aside
 from edgemood.values import Frame
 
 # Seconds that each of several pictures is shown.
@@ -18,7 +20,7 @@ LATE = 0.5
 class Looped(Source):
     """Frames and times are counted on from round to round.
 
-    source: for the first round. opens: opens it again.
+    What is damaged in it is said once. source: for the first round. opens: opens it again.
     """
 
     def __init__(self, source: Source, opens: Callable[[], Source]) -> None:
@@ -28,27 +30,35 @@ class Looped(Source):
 
     def frames(self, tick: float) -> Iterator[Frame | None]:
         start, end = time.monotonic(), 0.0
+        told = ""
         while True:
             shift, last = end, -1
-            for frame in self._now.frames(tick):
-                if frame is None:
-                    yield None
-                    continue
-                moment = end if self.is_pictures else shift + frame.time
-                while (early := start + moment - time.monotonic()) > 0:
-                    time.sleep(min(early, tick))
-                    if early > tick:
+            try:
+                for frame in self._now.frames(tick):
+                    if frame is None:
                         yield None
-                if early < -LATE:
-                    start -= early
-                last = frame.index
-                end = moment + (1 / self.fps if self.fps else PICTURE)
-                yield Frame(frame.image, self._count + frame.index, moment)
-                del frame
+                        continue
+                    moment = end if self.is_pictures else shift + frame.time
+                    while (early := start + moment - time.monotonic()) > 0:
+                        time.sleep(min(early, tick))
+                        if early > tick:
+                            yield None
+                    if early < -LATE:
+                        start -= early
+                    last = frame.index
+                    end = moment + (1 / self.fps if self.fps else PICTURE)
+                    yield Frame(frame.image, self._count + frame.index, moment)
+                    del frame
+            except EdgemoodError as error:
+                if last < 0:
+                    raise
+                if str(error) != told:
+                    told = str(error)
+                    say(f"edgemood: {told}")
             if last < 0:
                 return
             self._now.close()
-            self._now = self._opens()
+            self._now = yield from open_aside(self._opens, tick)
             self._count += last + 1
 
     def frame_name(self, frame: Frame) -> str:

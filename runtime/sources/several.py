@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from edgemood.console import say
 from edgemood.errors import EdgemoodError
-from edgemood.runtime.sources.base import Source, Status, hide_secrets, is_same
+from edgemood.runtime.sources.base import (
+    Source,
+    Status,
+    hide_secrets,
+    is_in,
+    is_same,
+    open_aside,
+)
 from edgemood.values import Frame
 
 
@@ -24,7 +33,14 @@ def read_list(path: Path) -> list[str]:
     named = [line for each in lines if (line := each.strip()) and not line.startswith("#")]
     if not named:
         raise EdgemoodError(f"{path} names no source, one a line was wanted. Add some.")
-    return [str(path.parent / line) if (path.parent / line).exists() else line for line in named]
+    return [str(path.parent / line) if _is_there(path.parent / line) else line for line in named]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a line of prose is no name that a file can have
+        return False
 
 
 class Several(Source):
@@ -82,7 +98,7 @@ class Several(Source):
             count += last + 1
             end += 1 / (self._now.fps or 1.0)
             self._now.close()
-            self._now = next(self._opened, None)
+            self._now = yield from open_aside(partial(next, self._opened, None), tick)
         if self._failed:
             raise EdgemoodError(
                 f"{len(self._failed)} of {self._count} sources in {self.name} could not be read, "
@@ -91,7 +107,9 @@ class Several(Source):
             )
 
     def reads(self, path: Path) -> bool:
-        return any(is_same(path, name) for name in (self.name, *self._sources))
+        named = [Path(os.path.expanduser(name)) for name in (self.name, *self._sources)]
+        # What a folder among them holds is known when it is opened, which may be too late.
+        return any(is_same(path, each) or (path.is_file() and is_in(path, each)) for each in named)
 
     def is_cut(self, frame: Frame) -> bool:
         return self._is_first or (self._now is not None and self._now.is_cut(frame))

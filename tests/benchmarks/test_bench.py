@@ -200,6 +200,23 @@ def test_a_model_of_other_labels_than_the_data_keeps_its_cards_accuracy(
     assert "68.4% *" in out
 
 
+def test_a_folder_called_data_that_nobody_named_may_hold_anything(
+    model: Path,
+    no_detector: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("EDGEMOOD_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "notes.txt").write_text("no picture")
+    assert main(["bench", str(model)]) == 0
+    out, err = capsys.readouterr()
+    assert "accuracy is not measured: " in err
+    assert "68.4% *" in out
+
+
 def test_a_model_with_the_labels_of_ferplus_is_judged_by_its_votes_and_marked(
     no_detector: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -302,7 +319,7 @@ def test_a_detector_that_was_named_must_be_there(
         (["--threads", "0"], "--threads is '0', whole numbers from 1 to 64 were wanted"),
         (["--threads", "1,,2"], "write --threads 1 or --threads 1,2,4"),
         (["--json", "-", "--markdown", "-"], "would both be on the standard output"),
-        (["--json", "nowhere/here.json"], "its folder is not there"),
+        (["--json", "nowhere/here.json"], "nowhere is no folder that can"),
         (["--markdown", "nowhere/here.md"], "with --markdown"),
         (["--plots", "taken"], "taken cannot be made a folder"),
         (["model.onnx", "--compare", "a.json"], "--compare measures nothing"),

@@ -214,6 +214,7 @@ def test_an_adapter_that_does_not_load_says_why(theirs, capsys, text, message):
         pytest.param(
             ["one.onnx", "--output", "one.onnx/x"], "one.onnx/x cannot be made", id="no folder"
         ),
+        pytest.param(["one.onnx", "--json", "none/x"], "x cannot be written", id="no place"),
         pytest.param(["bare.onnx"], "has no labels and card inside", id="outside the contract"),
     ],
 )

@@ -83,6 +83,13 @@ def test_steps_go_from_one_class_into_each_and_no_two_frames_are_alike(mixed: bo
     assert made[0].times[[0, 45, -1]] == pytest.approx([-1.5, 0.0, 44 / 30])
 
 
+def test_of_one_class_alone_there_are_no_steps() -> None:
+    pictures, labels = demo_faces()
+    alone = labels == labels[0]
+    rng = np.random.default_rng(0)
+    assert not list(steps(by_looks, pictures[alone], labels[alone], 2, False, rng))
+
+
 def test_jitter_changes_a_face_less_than_another_face_does() -> None:
     pictures = demo_faces()[0]
     moved = jittered(np.repeat(pictures, 20, axis=0), np.random.default_rng(0))

@@ -69,6 +69,23 @@ def test_a_fault_of_our_own_is_not_hidden(run) -> None:
         run("raise ModuleNotFoundError(name='no_such_module')")
 
 
+def test_names_that_a_terminal_has_no_letters_for_are_printed(tmp_path: Path) -> None:
+    """Linux takes any bytes for a name; desktops' terminals are strict UTF-8."""
+    code = "import sys; from edgemood import cli; sys.exit(cli.main(sys.argv[1:]))"
+    folder = os.fsencode(tmp_path / "caf") + b"\xe9"
+    picture = cv2.imencode(".png", np.zeros((48, 48), np.uint8))[1].tobytes()
+    for label in (b"/happy", b"/sad"):
+        os.makedirs(folder + label)
+        Path(os.fsdecode(folder + label + b"/1.png")).write_bytes(picture)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "data", folder],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert b"Traceback" not in done.stderr
+    assert rb"caf\udce9" in done.stdout
+
+
 def test_an_interrupt_is_quiet(run, capsys) -> None:
     assert run("raise KeyboardInterrupt") == 130
     assert capsys.readouterr() == ("", "")

@@ -161,6 +161,15 @@ def test_any_folder_of_class_folders_is_a_data_set(pattern_folder):
     }
 
 
+def test_linked_folders_are_read_as_any_other(pattern_folder, tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train").symlink_to(pattern_folder / "train")
+    (tmp_path / "set" / "above").symlink_to(tmp_path)  # a link to above is no end
+    dataset = open_dataset(tmp_path / "set")
+    assert dataset.classes == ("columns", "disc", "rows")
+    assert dataset.counts()["Training"].tolist() == [64, 64, 64]
+
+
 def test_pictures_of_any_size_are_read_as_48_by_48_and_remember_theirs(tmp_path):
     for side, name in ((24, "a"), (48, "b"), (96, "b")):
         (tmp_path / name).mkdir(exist_ok=True)

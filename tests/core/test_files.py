@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgemood.errors import EdgemoodError
-from edgemood.files import replace_file, write_text
+from edgemood.files import replace_file, require_place, write_text
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -38,6 +38,18 @@ def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
     path = tmp_path / f"{'n' * 251}.png"
     write_text(path, "text")
     assert path.read_text() == "text"
+
+
+def test_a_place_is_refused_before_the_work_as_after_it(tmp_path: Path) -> None:
+    require_place(tmp_path / "new.json")
+    require_place(os.devnull)
+    for path, says in (
+        (tmp_path, "it is a folder"),
+        (tmp_path / "none" / "x", "none is no folder"),
+    ):
+        with pytest.raises(EdgemoodError, match=says) as error:
+            require_place(path, "--json")
+        assert str(error.value).endswith("Name another place with --json.")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -62,7 +62,9 @@ def test_page_of_fer2013s_pictures_says_what_is_known_of_their_faults(
         parameters=780_919,
         macs=29_980_000,
     )
-    page = card_page({"emotion-small.int8.onnx": (card, 820_000)}, "PublicTest", "fer2013.csv")
+    files = {"emotion-small.int8.onnx": (card, 820_000)}
+    page = card_page(files, "PublicTest", "fer2013.csv", "own")
+    assert "edgemood run 0 --model own/emotion-small.int8.onnx" in page
     assert "posed" in page
     assert fault in page
     assert "Who is shown was never recorded" in page

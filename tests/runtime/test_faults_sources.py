@@ -308,9 +308,10 @@ def test_a_video_by_http_is_read_in_full_and_one_that_breaks_off_is_refused(
         part = data if visitor.number == 0 else data[:-100]
         visitor.send(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data) + part)
 
-    with serving(send) as (address, _):
-        with open_source(address + "clip.mp4?token=secret") as source:
-            assert source.name == address + "clip.mp4?token=***"
+    with serving(send) as (address, visitors):
+        with open_source(address + "a clip.mp4?of=Jörg&token=secret") as source:
+            assert visitors[0].request.startswith(b"GET /a%20clip.mp4?of=J%C3%B6rg&token=secret ")
+            assert source.name == address + "a clip.mp4?of=Jörg&token=***"
             assert not source.is_live
             assert [frame.time for frame in source] == pytest.approx(np.arange(50) / 25)
         with pytest.raises(EdgemoodError, match=r"ended it after \d+ of \d+ bytes") as error:

@@ -17,7 +17,7 @@ import pytest
 import edgemood.runtime.sources
 from edgemood.errors import EdgemoodError
 from edgemood.runtime.sources import Source, Status, live
-from edgemood.runtime.sources.capture import user_of
+from edgemood.runtime.sources.capture import in_shape, user_of
 from edgemood.runtime.sources.intake import Ended, Intake, Lost, Mailbox, Shot
 from edgemood.runtime.sources.live import LEFT_BEHIND, LOCAL, NETWORK, Live, Patience
 from edgemood.runtime.sources.pipes import Pipe
@@ -38,6 +38,8 @@ class Camera:
         self.is_there = True
         self.is_frozen = False
         self.fault: Exception | None = None
+        self.refusal: Exception = Lost("there is no such device", "Plug one in")
+        self.lasts: int | None = None  # pictures that a connection gives
         self.period = PERIOD
         self.opened: list[float] = []
         self.count = 0
@@ -45,7 +47,7 @@ class Camera:
     def connect(self) -> Connection:
         self.opened.append(time.monotonic())
         if not self.is_there:
-            raise Lost("there is no such device", "Plug one in")
+            raise self.refusal
         return Connection(self)
 
     def source(self, **options: object) -> Live:
@@ -58,6 +60,7 @@ class Connection:
 
     def __init__(self, camera: Camera) -> None:
         self._camera = camera
+        self._given = 0
 
     def wait(self) -> None:
         time.sleep(self._camera.period)
@@ -66,10 +69,11 @@ class Connection:
             time.sleep(PERIOD)
         if self._camera.fault:
             raise self._camera.fault
-        if not self._camera.is_there:
+        if not self._camera.is_there or self._given == self._camera.lasts:
             raise Lost("it gives no more pictures")
 
     def decode(self) -> Shot | None:
+        self._given += 1
         self._camera.count += 1
         return np.full((4, 6, 3), self._camera.count % 256, np.uint8), time.monotonic()
 
@@ -245,6 +249,14 @@ def test_real_cameras_and_streams_are_tried_at_growing_distances() -> None:
     assert (LOCAL.stalled, LOCAL.reopen, NETWORK.stalled, NETWORK.reopen) == (2, 5, 2, 10)
 
 
+def test_of_a_camera_both_sides_are_asked_for_or_none() -> None:
+    assert in_shape((320, None), (640, 480)) == (320, 240)
+    assert in_shape((None, 720), (640.0, 360.0)) == (1280, 720)
+    assert in_shape((320, 200), (640, 480)) == (320, 200)
+    assert in_shape((None, None), (640, 480)) == (None, None)
+    assert in_shape((320, None), (0, 0)) == (320, None), "a camera that does not say"
+
+
 @pytest.mark.parametrize("retry", [0, 2])
 def test_so_many_tries_in_a_row_and_no_more(camera: Camera, retry: int) -> None:
     with camera.source(retry=retry) as source:
@@ -255,6 +267,23 @@ def test_so_many_tries_in_a_row_and_no_more(camera: Camera, retry: int) -> None:
             list(frames)
         assert error.value.exit_code == 1
     assert len(camera.opened) == 1 + retry
+
+
+def test_tries_that_gave_frames_are_none_that_failed(camera: Camera) -> None:
+    camera.lasts = 3
+    with camera.source(retry=1) as source:
+        frames = source.frames(0.02)
+        until(source, frames, lambda status: status.reconnects == 4)
+
+
+def test_what_was_a_stream_may_be_none_for_a_while(camera: Camera) -> None:
+    with camera.source(is_network=True) as source:
+        frames = source.frames(0.02)
+        next(frame for frame in frames if frame is not None)
+        camera.is_there, camera.refusal = False, EdgemoodError("cam is a page.")
+        until(source, frames, lambda status: status.reason == "what answers now is no stream")
+        camera.is_there = True
+        until(source, frames, lambda status: status.reconnects == 1)
 
 
 def test_a_stream_need_not_be_there_at_the_start(camera: Camera) -> None:

@@ -90,6 +90,18 @@ def test_pictures_follow_each_other_with_their_names(
     assert seen == [(i, name, True) for i, name in enumerate(names)]
 
 
+def test_a_damaged_picture_is_no_end(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(looped, "PICTURE", 0.01)
+    (tmp_path / "folder").mkdir()
+    cv2.imwrite(str(tmp_path / "folder" / "a.png"), np.zeros((48, 64, 3), np.uint8))
+    (tmp_path / "folder" / "b.png").write_bytes(b"no picture")
+    with loop("folder") as source:
+        assert [source.frame_name(frame) for frame in itertools.islice(source, 4)] == ["a.png"] * 4
+    assert capsys.readouterr().err.count("1 of 2 pictures") == 1
+
+
 def test_it_reads_what_is_read_in_this_round(loop: Loop, tmp_path: Path) -> None:
     """So that nothing is saved over it."""
     for name in ("a.png", "b.png", "c.jpg"):

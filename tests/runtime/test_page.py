@@ -818,6 +818,7 @@ def test_a_port_that_is_taken_is_one_message(page: Page) -> None:
     [
         ("192.0.2.7", "this machine has no such address"),
         ("no-such-name.invalid", "its name is unknown to the network"),
+        ("192.168.1..5", "it is no host's name or address"),
     ],
 )
 def test_an_address_of_another_machine_is_one_message(host: str, says: str) -> None:

@@ -82,7 +82,16 @@ def test_rows_can_go_to_standard_output(run: Run, capfd: pytest.CaptureFixture[s
         pytest.param(["--csv", "-", "--jsonl", "-"], "cannot hold both", id="both on stdout"),
         pytest.param(["--csv", "x", "--jsonl", "./x"], "cannot hold both", id="both in a file"),
         pytest.param(["--csv", "old", "--append"], "other columns", id="another header"),
-        pytest.param(["--csv", "short.avi"], "the source itself", id="what is being read"),
+        pytest.param(["--save", "t.png", "--timeline", "t.png"], "cannot hold both", id="pictures"),
+        *(
+            pytest.param([*words, "short.avi"], "the source itself", id=words[-1][2:])
+            for words in (
+                ["--csv"],
+                ["--save"],
+                ["--timeline"],
+                ["--calibrate", "0.1", "--save-neutral"],
+            )
+        ),
         pytest.param(["--csv", "none/x"], "No such file", id="a folder that isn't there"),
     ],
 )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import resource
 import struct
+import threading
+import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -17,6 +21,7 @@ from edgemood.errors import EdgemoodError
 from edgemood.runtime.faces import FaceDetector
 from edgemood.runtime.sources import Source, hide_secrets, open_source
 from edgemood.runtime.sources.decode import picture_size
+from edgemood.runtime.sources.several import Several
 from edgemood.values import Frame
 
 
@@ -197,6 +202,56 @@ def test_a_list_may_name_pictures_in_a_home_folder(
     monkeypatch.setenv("HOME", str(pictures))
     (pictures / "list.txt").write_text("~/b.png\na.jpg\n")
     assert len(list(open_source(str(pictures / "list.txt")))) == 2
+
+
+def test_a_list_reads_all_that_it_names(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_video(tmp_path / "one.avi", 3)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "list.txt").write_text(f"~/one.avi\n{pictures}\n{'prose ' * 60}\n")
+    with open_source(str(tmp_path / "list.txt")) as source:
+        for path in (tmp_path / "list.txt", tmp_path / "one.avi", pictures / "b.png", pictures):
+            assert source.reads(path), path
+        for path in (tmp_path / "new", pictures / "new.png", tmp_path / "two.avi"):
+            assert not source.reads(path), path
+
+
+class TwoFrames(Source):
+    name, size, fps, is_closed = "two", (64, 48), 20.0, False
+
+    def frames(self, tick: float) -> Iterator[Frame | None]:
+        yield from (Frame(picture(0), index, index / 20) for index in range(2))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_while_the_next_source_is_opened_other_things_can_be_looked_at() -> None:
+    answers = threading.Event()
+    opened: list[TwoFrames] = []
+
+    def opens(name: str) -> Source:
+        assert name == "quick" or answers.wait(10)
+        opened.append(TwoFrames())
+        return opened[-1]
+
+    source = Several("list", ["quick", "slow", "slow"], opens)
+    frames = source.frames(0.02)
+    shown = list(itertools.islice(frames, 8))
+    assert [frame and frame.index for frame in shown] == [0, 1] + 6 * [None]
+    answers.set()
+    assert [frame.index for frame in itertools.islice(filter(None, frames), 2)] == [2, 3]
+    answers.clear()
+    assert next(frames) is None
+    source.close()
+    frames.close()  # type: ignore[attr-defined]
+    answers.set()
+    deadline = time.monotonic() + 10
+    while [each.is_closed for each in opened] != [True] * 3:
+        assert time.monotonic() < deadline, "nobody waits for the third, and it stays open"
+        time.sleep(0.01)
 
 
 def test_what_a_list_names_in_vain_is_said_and_the_rest_is_read(
