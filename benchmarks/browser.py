@@ -24,7 +24,7 @@ from typing import Any
 
 from edgemood.console import say
 from edgemood.errors import EdgemoodError
-from edgemood.files import replace_file
+from edgemood.files import replace_file, require_place
 
 RUN = (sys.executable, "-m", "edgemood.cli", "run")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -219,6 +219,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=90.0, help="for how long (default: 90)")
     args = parser.parse_args(argv)
     try:
+        require_place(args.picture)
         with serve(args.source) as (_, port), Browser() as browser:
             browser.look((1120, 1130))
             browser.open(f"http://127.0.0.1:{port}/")

@@ -35,7 +35,7 @@ from edgemood.benchmarks.timing import (
 from edgemood.console import say, track
 from edgemood.detection import WIDTHS, Finding, find
 from edgemood.errors import EdgemoodError
-from edgemood.files import write_text
+from edgemood.files import require_place, write_text
 from edgemood.machine import cores, processor
 from edgemood.runtime import FaceDetector
 from edgemood.runtime.faces import ENGINES
@@ -87,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--json", metavar="FILE", help="write all figures and times as JSON; - for stdout alone")
     args = parser.parse_args(argv)
     try:
+        if args.json not in (None, "-"):
+            require_place(args.json, "--json")
         lookers = open_lookers("first", args.first) + open_lookers("second", args.second)
         compared = compare(lookers, args.clips)
         if args.json != "-":

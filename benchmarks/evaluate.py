@@ -195,7 +195,9 @@ def evaluate(
                 answer,
                 groups,
                 copied,
-                None if votes is None else ferplus_majority(votes, candidate.labels),
+                None
+                if votes is None
+                else ferplus_majority(votes, tuple(map(_plain, candidate.labels))),
             )
         )
     return Evaluation(
@@ -371,7 +373,13 @@ def _by_value(values: np.ndarray) -> dict[str, np.ndarray]:
 def quarters(values: np.ndarray) -> dict[str, np.ndarray]:
     """Four groups of about equal size, named by their limits; fewer where many values are equal."""
     limits = np.quantile(values, [0.25, 0.5, 0.75])
-    written = [np.format_float_positional(x, 3, fractional=False, trim="-") for x in limits]
+    for digits in range(3, 18):  # as few as tell the limits apart, and tell them truly
+        written = [
+            np.format_float_positional(x, digits, fractional=False, trim="-") for x in limits
+        ]
+        told = np.array([float(each) for each in written])
+        if np.array_equal(np.searchsorted(told, values), np.searchsorted(limits, values)):
+            break
     between = [f"{low} to {high}" for low, high in pairwise(written)]
     names = [f"up to {written[0]}", *between, f"over {written[-1]}"]
     return _by_limits(values, limits, names)

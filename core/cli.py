@@ -90,6 +90,8 @@ def _run(argv: list[str]) -> int:
         return error.exit_code
     except ModuleNotFoundError as error:
         extra = _extra(error.name or "")
+        if extra and args.word == "export":
+            extra = "train,export,tflite"  # one after the other would be missed, in a minute's work
         if args.debug or extra is None:
             raise
         print(

@@ -190,6 +190,11 @@ class Dataset:
             for split in dict.fromkeys(self.splits.tolist())
         }
 
+    def fingerprint(self) -> str:
+        """16 bytes in hex of the pictures' names, labels and splits: others in other sets."""
+        told = "\n".join([*self.names, *self.classes, *self.splits]).encode(errors="replace")
+        return hashlib.blake2b(told + self.labels.tobytes(), digest_size=16).hexdigest()
+
     def digests(self) -> np.ndarray:
         """16-byte digests of the pixels, bytes [N]: equal for exact duplicates only."""
         return np.array(
@@ -593,7 +598,9 @@ def _from_files(path: Path, files: list[str], load: Callable[[str], bytes]) -> D
         split = folder if folder in SPLITS else ALL
         # The Kaggle folder keeps PublicTest and PrivateTest in one `test/`, told apart by name.
         prefix = _split_name(parts[-1].split("_")[0])
-        found.append((prefix if prefix in SPLITS and split != ALL else split, parts[-2], name))
+        if split == "test" and prefix in ("PublicTest", "PrivateTest"):
+            split = prefix
+        found.append((split, parts[-2], name))
     classes = tuple(sorted({label for _, label, _ in found}))
     if len(classes) < 2:
         raise EdgemoodError(

@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -85,7 +86,7 @@ class Card:
             raise ValueError("the card's labels are not a list of names")
         if len(set(labels)) != len(labels) or len(labels) < 2:
             raise ValueError("the card's labels are not two or more different names")
-        if not all(name.strip() and name.isprintable() for name in labels):
+        if not all(name.strip() and _JOINERS.sub("", name).isprintable() for name in labels):
             raise ValueError("the card's labels are not names that can be shown")
         known: dict[str, Any] = {
             "labels": tuple(labels),
@@ -104,6 +105,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and abs(value) < 1e300
 
 
+# What stands between the letters of ordinary words in some scripts, and shows nothing itself: a
+# non-joiner, a joiner, spaces without a break.
+_JOINERS = re.compile("[\u200c\u200d\u00a0\u202f]")
 _FITS: Mapping[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "float": _is_number,

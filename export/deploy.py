@@ -130,10 +130,11 @@ def pictures_for(source: Source, dataset: Dataset) -> tuple[np.ndarray, Dataset,
     held_back = np.isin(dataset.rows, source.held_back)
     learnt = (dataset.splits == source.training_split) & ~held_back
     strangers = held_back & (dataset.splits != source.training_split)
-    if not learnt.any() or strangers.any() or held_back.sum() != len(source.held_back):
+    other = source.fingerprint not in (None, dataset.fingerprint()) and not source.ferplus
+    if other or not learnt.any() or strangers.any() or held_back.sum() != len(source.held_back):
         raise EdgemoodError(
-            f"{dataset.path} is not the data set that {source.folder} was trained on: its rows are "
-            "in another order. Pass the same file or folder with --data."
+            f"{dataset.path} is not the data set that {source.folder} was trained on, or has "
+            "changed since. Pass the same file or folder with --data."
         )
     judged, split = dataset.unseen(source.training_split, source.held_back)
     if not len(judged):

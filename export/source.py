@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class Source:
     labels: class names in the order of the output. data: path of the data set it was trained on.
     training_split: split of it that it learnt from, but for the rows in held_back, int64 [n].
     card: what the run says for the model's card, by the names in CARD. ferplus: whether the labels
-    are those that `edgemood.datasets.by_ferplus` gives the data set.
+    are those that `edgemood.datasets.by_ferplus` gives the data set. fingerprint: `Dataset`'s.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Source:
     held_back: np.ndarray
     card: dict[str, Any]
     ferplus: bool = False
+    fingerprint: str | None = None
 
 
 def newest_run(runs: Path = RUNS) -> Path:
@@ -71,6 +73,7 @@ def read_source(folder: Path) -> Source:
             "data": config["data"],
             "training_split": config["training_split"],
             "held_back": np.array(config["held_back"], np.int64),
+            "fingerprint": config.get("fingerprint"),
             "card": {key: config["card"][key] for key in CARD},
             "ferplus": config.get("labels") == "ferplus",
         }
@@ -82,7 +85,7 @@ def read_source(folder: Path) -> Source:
     except KeyError as error:
         raise EdgemoodError(
             f"{folder / CONFIG} has no {error}: the record of a finished run was wanted. Finish "
-            f"it with: edgemood train --resume {folder}"
+            f"it with: edgemood train --resume {shlex.quote(str(folder))}"
         ) from error
     except (ValueError, TypeError) as error:
         raise EdgemoodError(
@@ -95,7 +98,7 @@ def _load(path: Path, classes: int) -> keras.Model:
     if not path.is_file():
         raise EdgemoodError(
             f"{path} is not there: a finished training run was wanted. Finish it with: "
-            f"edgemood train --resume {path.parent}"
+            f"edgemood train --resume {shlex.quote(str(path.parent))}"
         )
     model = load_network(path, classes)
     total = float(np.sum(model(np.zeros((1, SIZE, SIZE, 1), np.float32), training=False)))

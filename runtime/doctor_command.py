@@ -29,9 +29,11 @@ def main(args: argparse.Namespace) -> int:
         # OpenCV's own words on cameras; it reads this when it is loaded.
         os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     from edgemood.console import table, track
-    from edgemood.files import write_text
+    from edgemood.files import require_place, write_text
     from edgemood.runtime.doctor import examine, to_json
 
+    if args.json not in (None, "-"):
+        require_place(args.json, "--json")
     checks = list(track(examine(), "examining"))
     wrong = sum(check.state == "wrong" for check in checks)
     if args.json == "-":

@@ -18,7 +18,9 @@ Colour = tuple[int, int, int]
 
 # The colours of Okabe and Ito, Color Universal Design (2002), which people with any colour vision
 # can tell apart, as BGR; without black and dark blue, on which dark text can't be read, and with
-# gray in their place. A class takes the colour at its place in the model's order.
+# gray in their place. Pale green is the lightest that is as far from them all, also as colour-blind
+# people see it (Machado et al. 2009, doi:10.1109/TVCG.2009.113). A class takes the colour at its
+# place in the model's order.
 PALETTE: tuple[Colour, ...] = (
     (0, 94, 213),  # vermillion
     (115, 158, 0),  # bluish green
@@ -27,6 +29,7 @@ PALETTE: tuple[Colour, ...] = (
     (222, 222, 222),  # light gray
     (233, 180, 86),  # sky blue
     (0, 159, 230),  # orange
+    (165, 255, 180),  # pale green
 )
 INK: Colour = (20, 20, 20)
 PAPER: Colour = (245, 245, 245)

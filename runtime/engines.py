@@ -31,7 +31,8 @@ class EmotionModel:
     path: an .onnx or .tflite file under the model contract (see `edgemood.modelfile`).
     engine: "onnxruntime", "opencv" or "litert"; None: the first that reads the file's format.
     threads: how many threads one call may use. OpenCV has one number of threads for everything in
-    the program, which a library leaves alone: there, call cv2.setNumThreads.
+    the program, which a library leaves alone: there, call cv2.setNumThreads. Not for two threads at
+    once, but in ONNX Runtime.
     Raises EdgemoodError where the file, its card, its shapes or the engine do not fit.
     """
 
@@ -69,9 +70,17 @@ class EmotionModel:
             raise _unfit(model, "its output is not probabilities that sum to 1")
 
     def predict(self, crops: np.ndarray) -> np.ndarray:
-        """Gray uint8 [N, 48, 48] -> probabilities float32 [N, classes]; N may be 0."""
+        """Gray uint8 [N, 48, 48] -> probabilities float32 [N, classes]; N may be 0.
+
+        Raises ValueError for another kind of array.
+        """
         if not len(crops):
             return np.empty((0, len(self.labels)), np.float32)
+        if crops.shape[1:] != (SIZE, SIZE) or crops.dtype != np.uint8:
+            raise ValueError(
+                f"crops are gray uint8 [N, {SIZE}, {SIZE}], these are {crops.dtype} "
+                f"{list(crops.shape)}"
+            )
         return self._predict(crops.reshape(-1, SIZE, SIZE, 1))
 
 

@@ -118,7 +118,9 @@ class FaceDetector:
         region: the only part of the picture to look at, in its pixels; what reaches past its edges
         is cut off. sides: for this call, in place of the detector's own, or of REGION_SIDES.
         least: faces with a lower score are left out. Boxes are in the picture's pixels always.
+        Raises ValueError for another kind of array.
         """
+        require_frame(image)
         left, top = 0, 0
         if region is not None:
             left, top = max(0, region[0]), max(0, region[1])
@@ -157,6 +159,14 @@ class FaceDetector:
             ) from error
         # A damaged network's faces may be larger than memory; none is twice as large as a picture.
         return found[(np.abs(found[:, :4]) < 2 * max(image.shape)).all(axis=1)]
+
+
+def require_frame(image: np.ndarray) -> None:
+    """Raise ValueError where an array is no frame, BGR uint8 [H, W, 3]: a mistake in a program."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(
+            f"a frame is BGR uint8 [H, W, 3], this is {image.dtype} {list(image.shape)}"
+        )
 
 
 def input_sides(sides: Sequence[int], longest: int) -> list[int]:

@@ -15,7 +15,7 @@ import numpy as np
 from edgemood.crop import SIZE, face_crop
 from edgemood.errors import EdgemoodError
 from edgemood.runtime.engines import EmotionModel
-from edgemood.runtime.faces import FaceDetector
+from edgemood.runtime.faces import FaceDetector, require_frame
 from edgemood.runtime.following import Every, Follower, Glimpse
 from edgemood.runtime.neutral import load_neutral
 from edgemood.runtime.reader import Done, Reader
@@ -94,10 +94,7 @@ class Pipeline:
         Raises ValueError for another kind of array, EdgemoodError (exit code 1) where the model
         answers with something else than probabilities.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise ValueError(
-                f"a frame is BGR uint8 [H, W, 3], this is {image.dtype} {list(image.shape)}"
-            )
+        require_frame(image)
         time = perf_counter() if time is None else time
         if self._last is not None and self._last.equals(image):
             self._follower.stay(time)

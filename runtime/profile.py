@@ -88,14 +88,15 @@ def _profile(values: dict[str, Any]) -> Profile:
     """Raises ValueError, whose text says what is wrong."""
     if values.pop("schema", None) != SCHEMA:
         raise ValueError(f"its schema is not {SCHEMA}")
+    if unknown := [name for name in values if name not in _FITS]:
+        raise ValueError(f"it has '{unknown[0]}', which is none of {', '.join(_FITS)}")
+    values = {name: value for name, value in values.items() if value is not None}
     for name, value in values.items():
-        if name not in _FITS:
-            raise ValueError(f"it has '{name}', which is none of {', '.join(_FITS)}")
         fits, wanted = _FITS[name]
         if not fits(value):
             raise ValueError(f"its {name} is {_text(value)[:40]}, {wanted} was wanted")
     for name in ("model", "detector"):
-        if values.get(name) is not None:
+        if name in values:
             values[name] = Path(os.path.expanduser(values[name]))
     if "sides" in values:
         values["sides"] = tuple(values["sides"])
@@ -107,21 +108,21 @@ def _is_count(value: object, least: int, most: int) -> bool:
 
 
 def _is_file(value: object) -> bool:
-    return value is None or (isinstance(value, str) and value.isprintable() and value != "")
+    return isinstance(value, str) and value.isprintable() and value != ""
 
 
 # What fits each value, and the words for it.
 _FITS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "model": (_is_file, "a file's name or null"),
+    "model": (_is_file, "a file's name"),
     "engine": (
-        lambda value: value is None or (isinstance(value, str) and value in ENGINES),
-        f"{', '.join(ENGINES)} or null",
+        lambda value: isinstance(value, str) and value in ENGINES,
+        " or ".join(ENGINES),
     ),
     "threads": (
         lambda value: _is_count(value, 1, MOST_THREADS),
         f"a whole number from 1 to {MOST_THREADS}",
     ),
-    "detector": (_is_file, "a file's name or null"),
+    "detector": (_is_file, "a file's name"),
     "detector_engine": (
         lambda value: isinstance(value, str) and value in faces.ENGINES,
         " or ".join(faces.ENGINES),

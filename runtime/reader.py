@@ -55,8 +55,8 @@ class Reader:
             if person is None:
                 person = self._people[track] = self._new(time)
             person.seen = time
-            if self._pose is not None and unsure is None:
-                self._look(track, probabilities, time)
+            if self._pose is not None:
+                self._look(track, None if unsure else probabilities, time)
             if person.neutral is None:
                 values = logits(probabilities)
             else:
@@ -83,18 +83,28 @@ class Reader:
 
     def _new(self, time: float) -> _Person:
         # A camera may run for a month. New faces are rare enough to look for old ones then.
-        for track in [n for n, person in self._people.items() if time - person.seen > FORGET]:
+        # Where time runs back, as in a clip that begins again, those who lie ahead are old as well.
+        old = [n for n, each in self._people.items() if not 0 <= time - each.seen <= FORGET]
+        for track in old:
             del self._people[track]
         return _Person(Smoother(), self._neutral, time)
 
-    def _look(self, track: int, probabilities: Sequence[float], time: float) -> None:
-        """One more look at the face that is to rest."""
+    def _look(self, track: int, probabilities: Sequence[float] | None, time: float) -> None:
+        """One more look at the face that is to rest: the first of its frame, so the largest.
+
+        probabilities: None where there is a doubt about them.
+        """
         pose = self._pose
         assert pose is not None
-        if pose.track is None or not 0 <= time - pose.last <= BREAK:
-            pose.track, pose.start, pose.looks = track, time, []
+        if pose.track is None or not 0 <= time - pose.seen <= BREAK:
+            pose.track, pose.looks = track, []
         if track != pose.track:
             return
+        pose.seen = time
+        if probabilities is None:
+            return
+        if not pose.looks or time - pose.last > BREAK:
+            pose.start, pose.looks = time, []
         pose.last = time
         pose.looks.append(probabilities)
         if time - pose.start >= pose.seconds:
@@ -115,11 +125,15 @@ class _Person:
 
 @dataclass(slots=True)
 class _Pose:
-    """A face that is being looked at while it rests. last: when, in seconds."""
+    """A face that is being looked at while it rests.
+
+    seen, last: when last, and when last without a doubt, in seconds.
+    """
 
     seconds: float
     done: Done | None
     track: int | None = None
     start: float = 0.0
+    seen: float = 0.0
     last: float = 0.0
     looks: list[Sequence[float]] = field(default_factory=list)

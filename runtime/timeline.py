@@ -29,6 +29,7 @@ MOST = 20_000
 
 WIDTH, MARGIN, ROW, SPACE, TEXT = 1280, 16, 30, 8, 18
 HEAD, FOOT, SIDE = 56, 40, 80  # above, below and left of the rows
+LINE = 26  # further ones of the legend, and of the foot
 GRID: Colour = (70, 70, 70)
 # Seconds from one mark of the axis to the next.
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
@@ -205,15 +206,23 @@ def draw(spans: Spans) -> np.ndarray:
     """
     seconds = spans.seconds()
     rows = {track: i for i, track in enumerate(sorted(longest(seconds)))}
-    top, bottom = HEAD, HEAD + max(1, len(rows)) * (ROW + SPACE)
-    image = np.full((bottom + FOOT, WIDTH, 3), INK, np.uint8)
+    legend = _legend(spans.labels)
+    top = HEAD + LINE * legend[-1][1]
+    bottom = top + max(1, len(rows)) * (ROW + SPACE)
+    faces = len(seconds) + spans.gone
+    foot = FOOT + (LINE if faces > ROWS else 0)
+    image = np.full((bottom + foot, WIDTH, 3), INK, np.uint8)
     end = spans.start if spans.end is None else spans.end
     length = max(end - spans.start, 1e-3)
 
     def across(time: float) -> int:
         return round(SIDE + (time - spans.start) / length * (WIDTH - MARGIN - SIDE))
 
-    _legend(image, spans.labels)
+    for x, line, label in legend:
+        y, is_unsure = LINE * line, label == "unsure"
+        colour = MUTED if is_unsure else _colour(label, spans.labels)
+        _band(image[y + 14 : y + 30, x : x + 24], colour, is_unsure)
+        _write(image, label, (x + 32, y + 28))
     for time in _ticks(spans.start, end):
         words, x = _clock(time, length), across(time)
         cv2.line(image, (x, top - 4), (x, bottom + 4), GRID)
@@ -233,10 +242,9 @@ def draw(spans: Spans) -> np.ndarray:
             # So that colour is not all that tells it; on plain ground, to be legible.
             image[y + 6 : y + ROW - 6, x0 + 2 : x0 + 10 + _width(span.label)] = colour
             _write(image, span.label, (x0 + 6, y + 20), INK)
-    faces = len(seconds) + spans.gone
     if faces > ROWS:
         words = f"{ROWS} of {faces} faces, the longest in view"
-        _write(image, words, (WIDTH - MARGIN - _width(words), 20))
+        _write(image, words, (WIDTH - MARGIN - _width(words), bottom + foot - 12))
     return image
 
 
@@ -252,13 +260,16 @@ def _band(place: np.ndarray, colour: Colour, unsure: bool) -> None:
         place[(rows + columns) % 6 < 3] = INK
 
 
-def _legend(image: np.ndarray, labels: tuple[str, ...]) -> None:
-    x = SIDE
+def _legend(labels: tuple[str, ...]) -> list[tuple[int, int, str]]:
+    """(x, line, label) of each patch, as many in a line as fit."""
+    places, x, line = [], SIDE, 0
     for label in (*labels, "unsure"):
-        colour = MUTED if label == "unsure" else _colour(label, labels)
-        _band(image[14:30, x : x + 24], colour, label == "unsure")
-        _write(image, label, (x + 32, 28))
-        x += 32 + _width(label) + 24
+        wide = 32 + _width(label)
+        if x > SIDE and x + wide > WIDTH - MARGIN:
+            x, line = SIDE, line + 1
+        places.append((x, line, label))
+        x += wide + 24
+    return places
 
 
 def _ticks(start: float, end: float) -> list[float]:

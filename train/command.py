@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 HELP = "Train a network on labelled face pictures and write a run folder."
@@ -100,6 +101,9 @@ def main(args: argparse.Namespace) -> int:
     try:
         (detector_runs if detector else runs).train(run)
     except KeyboardInterrupt:
-        say(f"stopped; every finished epoch is kept. Go on with: edgemood train --resume {run}")
+        say(
+            "stopped; every finished epoch is kept. Go on with: edgemood train --resume "
+            f"{shlex.quote(str(run))}"
+        )
         raise
     return 0

@@ -33,8 +33,8 @@ from edgemood.train.recipes import Recipe
 T = TypeVar("T")
 
 MIXUP_SHARE = 0.85  # of the epochs; the last ones see pictures as they are
-# Steps between two moves of the average: one takes up to a fifth of a step's time, and four small
-# moves come to the same as a large one.
+# Steps between two moves of the average, but for the first: one takes up to a fifth of a step's
+# time, and four small moves come to the same as a large one.
 FOLLOW = 4
 COARSE = 36  # pixels, see `Recipe.coarse`
 HISTORY = ("epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
@@ -85,7 +85,7 @@ class State:
         they belong to. Early on, the decay is shorter, so that the untrained weights are forgotten.
         """
         step = int(self.model.optimizer.iterations)
-        if step % FOLLOW:
+        if step % FOLLOW and step > FOLLOW and decay:
             return
         keep = min(decay**FOLLOW, step / (step + 10))
         for slow, fast in zip(self.average.variables, self.model.variables):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 HELP = """Train and export every network that ships, step by step, from a data set to models/.
 
-Each step is a command that can be typed by itself. A step that has ended is not done again, one
+Each step is a command that can be typed by itself. A training that has ended is not done again, one
 that was stopped goes on where it was; so this can be stopped and called again at any time."""
 EXAMPLES = (
     "edgemood models --data fer2013/",
@@ -99,13 +99,15 @@ def steps(args: argparse.Namespace) -> Iterator[list[str]]:
     for name, options in _trainings(args).items():
         folder = args.runs / name
         if not (folder / "config.json").exists():
-            words = options.format(runs=args.runs).split()
+            words = [word.format(runs=args.runs) for word in options.split()]
             yield ["train", *words, "--run", str(folder), *data]
         elif not (folder / "model.keras").exists():
             yield ["train", "--resume", str(folder)]
         if args.ladder is not None:  # files to compare, not to ship: they stay with their runs
             yield ["export", str(folder), *data, "--output", str(folder)]
         for part in EXPORTED.get(name, ()):
+            if (folder / "model.keras").exists() and not (folder / part / "config.json").exists():
+                continue  # no votes, no network of them
             yield ["export", str(folder / part), *([] if name == "face" else data), *output]
 
 

@@ -115,12 +115,16 @@ def fold(model: keras.Model, outputs: slice, temperature: float = 1.0) -> keras.
     Scaling goes into the first convolution's kernel, batch normalisation into kernel and bias of
     the convolution before it (Jacob et al. 2018, arXiv:1712.05877, section 3.2), the temperature
     into the last dense layer, of which only some outputs are kept. Standard layers
-    only. Raises ValueError for a layer it cannot place.
+    only. Raises ValueError for a layer it cannot place: a batch normalisation has its place right
+    behind a convolution or dense layer without an activation, a plain ReLU there or behind it.
     """
     chain: list[keras.layers.Layer] = [keras.Input((SIZE, SIZE, 1))]
     weights: list[list[np.ndarray]] = []
     scale = 1.0
+    before: keras.layers.Layer | None = None
     for layer in model.layers:
+        is_behind_linear = getattr(before, "activation", None) is keras.activations.linear
+        is_normalised = isinstance(before, layers.BatchNormalization)
         if isinstance(layer, layers.Rescaling) and layer.offset == 0:
             scale *= layer.scale
         elif isinstance(layer, layers.Conv2D | layers.Dense):
@@ -128,25 +132,32 @@ def fold(model: keras.Model, outputs: slice, temperature: float = 1.0) -> keras.
             weights.append([kernel * scale, bias[0] if bias else np.zeros(kernel.shape[-1])])
             scale = 1.0
             chain.append(type(layer).from_config(layer.get_config() | {"use_bias": True}))
-        elif isinstance(layer, layers.BatchNormalization):
+        elif isinstance(layer, layers.BatchNormalization) and is_behind_linear:
             gamma, beta, mean, variance = (np.array(v, np.float64) for v in layer.get_weights())
             gain = gamma / np.sqrt(variance + layer.epsilon)
             kernel, offset = weights[-1]
             weights[-1] = [kernel * gain, (offset - mean) * gain + beta]
-        elif isinstance(layer, layers.ReLU):
+        elif _is_plain_relu(layer) and (is_behind_linear or is_normalised):
             chain[-1].activation = keras.activations.relu
         elif isinstance(
             layer, layers.MaxPooling2D | layers.GlobalAveragePooling2D | layers.Flatten
         ):
             chain.append(type(layer).from_config(layer.get_config()))
         elif not isinstance(layer, layers.InputLayer):
-            raise ValueError(f"{layer.name} is not a layer that can be folded")
+            raise ValueError(f"{layer.name} is not a layer that can be folded, or not where it is")
+        before = layer
     weights[-1] = [value[..., outputs] / temperature for value in weights[-1]]
     config = chain[-1].get_config() | {"units": len(weights[-1][1]), "activation": "softmax"}
     chain[-1] = layers.Dense.from_config(config)
     folded = keras.Sequential(chain, name=model.name)
     folded.set_weights([value.astype(np.float32) for pair in weights for value in pair])
     return folded
+
+
+def _is_plain_relu(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, layers.ReLU) and (
+        layer.max_value, layer.negative_slope, layer.threshold
+    ) == (None, 0, 0)  # fmt: skip
 
 
 def require_same(folded: keras.Model, model: keras.Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def text(
         ("macro-F1", f"{macro_f1(matrix):.3f}"),
         ("expected calibration error", f"{expected_calibration_error(probabilities, labels):.1%}"),
         ("temperature", f"{config['card']['temperature']:.3f}"),
-        ("unsure below", "never" if unsure is None else f"{unsure:.3f}"),
+        ("unsure below", f"{unsure:.3f}"),
         ("minutes of training", f"{config['seconds'] / 60:.0f}"),
     ]
     lines = [
@@ -100,7 +101,7 @@ def text(
         "",
         markdown_table(
             ("class", "pictures", "recall", "precision"),
-            [(name, count, f"{r:.1%}", f"{p:.1%}") for name, count, r, p in per_class],
+            [(name, count, _percent(r), _percent(p)) for name, count, r, p in per_class],
         ),
         "",
         "![Loss and accuracy over the epochs](curves.png)",
@@ -116,3 +117,7 @@ def text(
         "",
     ]
     return "\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{share:.1%}"

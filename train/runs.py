@@ -32,7 +32,7 @@ from edgemood.datasets import (
 )
 from edgemood.errors import EdgemoodError
 from edgemood.files import make_folder, write_text
-from edgemood.metrics import accuracy, softmax, threshold_for_accuracy
+from edgemood.metrics import softmax, threshold_for_accuracy
 from edgemood.train import fit, report
 from edgemood.train.augment import Augmentation
 from edgemood.train.distill import soft_targets
@@ -45,7 +45,6 @@ FERPLUS = "ferplus"  # folder within a run's, and what `labels` of its config sa
 # Share of the training pictures that only calibrates; of a set without splits, that also judges.
 HELD_BACK, HELD_BACK_UNSPLIT = 0.05, 0.2
 SEEN = 500  # pictures that a network which begins with other weights is set up by
-SPLIT = 0  # the seed that picks them
 UNBALANCED = 10  # times as many pictures in one class as in another are worth a word
 UNSURE_ACCURACY = 0.8  # what is not marked unsure should be right this often
 
@@ -93,8 +92,16 @@ def start(
                 f"{', '.join(dataset.classes)} were wanted, as the data has. Name another run with "
                 "--teacher."
             )
+    network = NETWORKS[recipe.network](len(dataset.classes))
+    try:
+        fold(network, slice(len(dataset.classes)))
+    except ValueError as error:
+        raise EdgemoodError(
+            f"network '{recipe.network}' cannot be deployed: {error}. docs/training.md says what "
+            "it may be made of."
+        ) from error
     if weights:
-        _finished(weights, NETWORKS[recipe.network](len(dataset.classes)))
+        _finished(weights, network)
     words = ["edgemood", "train", "--recipe", name, "--epochs", str(epochs), "--seed", str(seed)]
     for teacher in teachers:
         words += ["--teacher", str(teacher)]
@@ -107,9 +114,11 @@ def start(
         "made_by": shlex.join(words),
         "recipe": asdict(recipe),
         "epochs": epochs,
-        "seed": seed,
+        "seed": checked_seed(seed),
         "bfloat16": bfloat16,
-        "data": str(dataset.path.resolve()),
+        # Not resolved: what a link stands beside belongs to it, such as votes.
+        "data": str(dataset.path.absolute()),
+        "fingerprint": dataset.fingerprint(),
         "classes": list(dataset.classes),
         "teachers": [str(teacher.resolve()) for teacher in teachers],
         "weights": str(weights.resolve()) if weights else None,
@@ -118,6 +127,13 @@ def start(
         "edgemood": edgemood.__version__,
     }
     return new_folder(name, folder, config)
+
+
+def checked_seed(seed: int) -> int:
+    """The seed; raises EdgemoodError where it is none for NumPy and TensorFlow."""
+    if not 0 <= seed < 2**32:
+        raise EdgemoodError(f"--seed is {seed}: a number from 0 to {2**32 - 1} was wanted.")
+    return seed
 
 
 def epochs_of(asked: int | None, usual: int) -> int:
@@ -133,7 +149,7 @@ def new_folder(name: str, folder: Path | None, config: dict[str, Any]) -> Path:
     if (folder / CONFIG).exists():
         raise EdgemoodError(
             f"{folder} holds a run already: name another with --run, or go on with it: "
-            f"edgemood train --resume {folder}"
+            f"edgemood train --resume {shlex.quote(str(folder))}"
         )
     make_folder(folder, "--run")
     write_config(folder, config)
@@ -165,6 +181,17 @@ def train(folder: Path) -> None:
     config = read_config(folder)
     recipe = _recipe(config["recipe"])
     dataset = open_dataset(config["data"])
+    if config.get("fingerprint", dataset.fingerprint()) != dataset.fingerprint():
+        raise EdgemoodError(
+            f"{dataset.path} has changed since {folder} was started: other pictures would be held "
+            "back. Bring back what it was, or start a new run."
+        )
+    for teacher in config["teachers"]:
+        if not Path(teacher, MODEL).exists():
+            raise EdgemoodError(
+                f"{teacher}, the teacher of {folder}, has no {MODEL} any more. Bring it back, or "
+                "start a new run."
+            )
     material = prepare_material(recipe, dataset, config)
     say(
         f"{config['name']}: {len(material.train):,} pictures to learn from, "
@@ -223,7 +250,8 @@ def hold_back(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
     The same share of every class is held back, copies of a picture always together, so that
     nothing held back has been seen. Every run holds the same pictures back, whatever its seed:
-    what a student is judged on, its teacher has not seen either.
+    what a student is judged on, its teacher has not seen either. Which ones hangs on their pixels,
+    so that nearly all stay on their side when pictures are added.
     Raises EdgemoodError where there is nothing to learn from.
     """
     split = TRAINING if TRAINING in dataset.splits else ALL
@@ -238,12 +266,11 @@ def hold_back(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
         dataset.select(pool).digests(), return_index=True, return_inverse=True
     )
     label = dataset.labels[pool[first]]  # of each group of copies
-    rng = np.random.default_rng(SPLIT)
     chosen = np.zeros(len(first), bool)
     for index in range(len(dataset.classes)):
         groups = np.flatnonzero(label == index)
         count = max(1, round(share * len(groups))) if len(groups) > 1 else 0
-        chosen[rng.choice(groups, count, replace=False)] = True
+        chosen[groups[:count]] = True  # in the order of their digests, which is as good as none
     held = chosen[group]
     if held.all() or not held.any():
         raise EdgemoodError(
@@ -282,12 +309,14 @@ def prepare_material(recipe: Recipe, dataset: Dataset, config: dict[str, Any]) -
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The divisor of the logits at which they are as confident, on average, as they are right.
 
-    logits: float64 [N, classes]. Searched between 1/4 and 4 by bisection. This is expectation
-    consistency (Clarte et al. 2023, arXiv:2303.02644). The temperature at which the labels are
-    likeliest (Guo et al. 2017) left every network here 1.4 to 1.6 points more confident than it was
-    right on PublicTest, which was looked at before this one was chosen.
+    Right counts as one more of two more, so that few pictures, all read rightly, make nobody sure
+    (the rule of succession, Laplace 1814). logits: float64 [N, classes]. Searched between 1/4 and 4
+    by bisection. This is expectation consistency (Clarte et al. 2023, arXiv:2303.02644). The
+    temperature at which the labels are likeliest (Guo et al. 2017) left every network here 1.4 to
+    1.6 points more confident than it was right on PublicTest, which was looked at before this one
+    was chosen.
     """
-    right = accuracy(labels, logits.argmax(axis=1))
+    right = (np.sum(logits.argmax(axis=1) == labels) + 1) / (len(labels) + 2)
     low, high = np.log(0.25), np.log(4.0)
     for _ in range(40):
         middle = (low + high) / 2
@@ -327,7 +356,7 @@ def _finish(folder: Path, config: dict[str, Any], material: fit.Material, state:
         _conclude(folder / FERPLUS, config | changes, voted, held, state, start, stop)
     _conclude(folder, config, material.dataset, material.validation, state, 0, material.classes)
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    say(f"done: {folder / 'report.md'}; next: edgemood export {folder}")
+    say(f"done: {folder / 'report.md'}; next: edgemood export {shlex.quote(str(folder))}")
 
 
 def _conclude(
@@ -339,6 +368,8 @@ def _conclude(
     logits = fit.logits_of(state.average, dataset, held)[:, start:stop]
     temperature = fit_temperature(logits, labels)
     unsure = threshold_for_accuracy(softmax(logits / temperature), labels, UNSURE_ACCURACY)
+    if unsure is None:
+        unsure = 1.0  # no confidence is enough
     model = fold(state.average, slice(start, stop), temperature)
 
     judged, split = dataset.unseen(config["training_split"], dataset.rows[held])

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +154,8 @@ def _pictures(data: str | None, count: int | None) -> Dataset | None:
 def _read(path: str) -> summary.Measured:
     try:
         found: summary.Measured = json.loads(Path(path).read_text())
-        if found["schema"] == 1:
+        # Other results of ours have schemas as well.
+        if found["schema"] == 1 and found.keys() >= {each.name for each in fields(Race)}:
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass

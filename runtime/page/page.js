@@ -6,7 +6,10 @@ const FACES = 12; // cards at a time: a crowd is counted, not listed
 const ROWS = 5; // faces in the timeline, those seen most and those seen now
 const OK = "online";
 
+const SILENCE = 10; // seconds: the program says something every second
+
 let socket = null;
+let heard = 0; // when it said something last
 let tries = 0;
 let about = { labels: [], colours: [], muted: "#969696", reach: 300, step: 0.5, points: [] };
 let said = "";
@@ -20,8 +23,10 @@ function connect() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   socket = new WebSocket(`${scheme}//${location.host}/live`);
   socket.binaryType = "arraybuffer";
+  heard = performance.now();
   // A line of JSON, and after it the picture that it is about, if there is one.
   socket.onmessage = (event) => {
+    heard = performance.now();
     const bytes = new Uint8Array(event.data);
     const end = bytes.indexOf(10);
     const news = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end < 0 ? undefined : end)));
@@ -31,13 +36,22 @@ function connect() {
   socket.onclose = (event) => { if (event.target === socket) again(); };
 }
 
+// A program that hangs, or a network that is gone, closes nothing.
+setInterval(() => {
+  if (socket && performance.now() - heard > 1000 * SILENCE) {
+    const old = socket;
+    again();
+    old.close();
+  }
+}, 1000);
+
 async function again() {
   socket = null;
   if (document.hidden) return;
   lost("the program does not answer; trying again");
   const wait = Math.min(1000 * 2 ** tries++, 10000);
   try {
-    const answer = await fetch("/api/status");
+    const answer = await fetch("/api/status", { signal: AbortSignal.timeout(5000) });
     if (answer.status === 401 || answer.status === 403) {
       lost("the program asks for a new token: open the link that it printed");
     } else {
@@ -62,6 +76,9 @@ document.addEventListener("visibilitychange", () => {
 function welcome(news) {
   about = news;
   tries = turns = 0;
+  // Another program's faces have other labels.
+  cards.clear();
+  $("cards").replaceChildren();
   $("legend").replaceChildren(...about.labels.map((label, i) => {
     const item = document.createElement("li");
     const patch = document.createElement("i");

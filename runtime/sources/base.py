@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Generator, Iterator
-from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edgemood.values import Frame
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 AnySource = TypeVar("AnySource", "Source", "Source | None")
 State = Literal["connecting", "online", "stalled", "offline"]
@@ -110,6 +112,8 @@ def open_aside(opens: Callable[[], AnySource], tick: float) -> Generator[None, N
     For those that follow a first one: a server that takes its time must not keep the program from
     ending. What is opened when nobody waits for it any longer is closed. Raises what `opens` does.
     """
+    from concurrent import futures  # adds a logger to the program's, so not before it must
+
     opened: futures.Future[AnySource] = futures.Future()
 
     def work() -> None:
@@ -128,7 +132,7 @@ def open_aside(opens: Callable[[], AnySource], tick: float) -> Generator[None, N
     return opened.result()
 
 
-def _close(opened: futures.Future[AnySource]) -> None:
+def _close(opened: Future[AnySource]) -> None:
     if opened.exception() is None and (source := opened.result()) is not None:
         source.close()
 

@@ -173,6 +173,16 @@ def test_slices_by_folder_level_and_by_picture_size(rooms):
     assert all(share.small for share in slices["size"].values())
 
 
+@pytest.mark.parametrize("start", [0, 1990, 1_700_000_000])
+def test_quarters_are_told_by_limits_that_are_true(start):
+    values = start + np.arange(1000.0) / 10
+    groups = module.quarters(values)
+    assert [group.sum() for group in groups.values()] == [250] * 4
+    first, *_, last = groups
+    assert (values[groups[first]] <= float(first.removeprefix("up to "))).all()
+    assert (values[groups[last]] > float(last.removeprefix("over "))).all()
+
+
 def test_slices_by_brightness_are_quarters(rooms):
     slices = evaluate([CONSTANT], open_dataset(rooms)).models[0].slices
     assert sum(share.total for share in slices["brightness"].values()) == 20

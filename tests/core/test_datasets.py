@@ -161,6 +161,29 @@ def test_any_folder_of_class_folders_is_a_data_set(pattern_folder):
     }
 
 
+def test_a_file_may_be_called_after_another_split(pattern_folder, tmp_path):
+    """RAF-DB's are; only Kaggle's FER-2013 keeps two splits in one folder."""
+    picture = next((pattern_folder / "test" / "rows").iterdir()).read_bytes()
+    for split, name in (
+        ("train", "train_1.png"), ("valid", "train_2.png"), ("test", "train_3.png"),
+        ("test", "PublicTest_1.png"), ("test", "PrivateTest_1.png"),
+    ):  # fmt: skip
+        for label in "ab":
+            (tmp_path / split / label).mkdir(parents=True, exist_ok=True)
+            (tmp_path / split / label / name).write_bytes(picture)
+    counts = open_dataset(tmp_path).counts()
+    assert set(counts) == {"Training", "validation", "test", "PublicTest", "PrivateTest"}
+    assert all(found.tolist() == [1, 1] for found in counts.values())
+
+
+def test_a_data_set_that_has_changed_has_another_fingerprint(pattern_folder, tmp_path):
+    shutil.copytree(pattern_folder, tmp_path / "set")
+    before = open_dataset(tmp_path / "set").fingerprint()
+    assert open_dataset(pattern_folder).fingerprint() == before
+    (tmp_path / "set/train/rows/1.png").rename(tmp_path / "set/train/disc/1000.png")
+    assert open_dataset(tmp_path / "set").fingerprint() != before
+
+
 def test_linked_folders_are_read_as_any_other(pattern_folder, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "train").symlink_to(pattern_folder / "train")

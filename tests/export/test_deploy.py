@@ -170,7 +170,7 @@ def of_missing_data(run: Path) -> None:
         (of_an_unfinished_run, "has no 'card'"),
         (with_other_classes, "the network knows disc, columns, rows"),
         (with_more_classes, "(None, 4) (one number"),
-        (of_other_rows, "its rows are in another order"),
+        (of_other_rows, "has changed since"),
         (of_missing_data, "is not there"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",

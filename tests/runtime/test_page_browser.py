@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -73,10 +74,10 @@ class Picture(Source):
         return Status(self.state, reason="it was unplugged")
 
 
-def readings(count: int, sure: float = 0.9) -> list[Reading]:
-    probabilities = dict(zip(LABELS, (0.04, sure, 0.96 - sure)))
+def readings(count: int, labels: tuple[str, ...] = LABELS, sure: float = 0.9) -> list[Reading]:
+    probabilities = dict(zip(labels, (0.04, sure, 0.96 - sure)))
     face = Face((8, 8, 40, 40), 0.9, np.zeros((5, 2), np.float32))
-    return [Reading(n + 1, face, Emotion(LABELS[1], sure, probabilities)) for n in range(count)]
+    return [Reading(n + 1, face, Emotion(labels[1], sure, probabilities)) for n in range(count)]
 
 
 @pytest.fixture
@@ -87,18 +88,18 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
 
 
 @contextmanager
-def running(address: Address, faces: int = 2) -> Iterator[Page]:
+def running(address: Address, faces: int = 2, labels: tuple[str, ...] = LABELS) -> Iterator[Page]:
     """A page at an address, with so many faces, which gets fifty frames a second."""
     over = threading.Event()
 
     def run(page: Page) -> None:
         for index in itertools.count():
             image = np.full((240, 320, 3), index % 200, np.uint8)
-            page.write(Result(Frame(image, index, index / 50), readings(faces), 50.0))
+            page.write(Result(Frame(image, index, index / 50), readings(faces, labels), 50.0))
             if over.wait(0.02):
                 return
 
-    with Page(address, Picture(), LABELS, lambda: 0.004) as page:
+    with Page(address, Picture(), labels, lambda: 0.004) as page:
         thread = threading.Thread(target=run, args=(page,))
         thread.start()
         try:
@@ -246,17 +247,34 @@ def test_the_page_comes_back_with_the_program(browser: Browser) -> None:
         browser.wait(f"{STATE} === 'online'")
     browser.wait(f"{STATE} === 'not connected'")
     assert browser.ask("document.getElementById('record').disabled")
-    with running(Address("127.0.0.1", port), faces=3):
+    with running(Address("127.0.0.1", port), faces=3, labels=("bored", "<b>happy</b>", "calm")):
         browser.wait(f"{STATE} === 'online' && document.querySelectorAll('article').length === 3")
+        words = "[...document.querySelectorAll('article li span:first-child')]"
+        told = browser.ask(f"{words}.map((each) => each.textContent)")
+        assert told == 3 * ["bored", "<b>happy</b>", "calm"]
+        assert "NaN" not in browser.ask("document.getElementById('cards').textContent")
 
 
 # --- the command --------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def start(tiny_model: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Starts `edgemood run` with a page at a free port; the page's address."""
+def started() -> Iterator[list[subprocess.Popen[str]]]:
+    """Programs, which end without a fault when the test does."""
     started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        process.terminate()
+        _, error = process.communicate(timeout=20)
+        assert "Traceback" not in error
+        assert process.returncode == 143
+
+
+@pytest.fixture
+def start(
+    tiny_model: Path, tmp_path: Path, started: list[subprocess.Popen[str]]
+) -> Callable[..., str]:
+    """Starts `edgemood run` with a page at a free port; the page's address."""
 
     def start(*args: str) -> str:
         command = [sys.executable, "-m", "edgemood.cli", "run", *args, "--headless"]
@@ -273,12 +291,18 @@ def start(tiny_model: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
         assert found is not None
         return found[0]
 
-    yield start
-    for process in started:
-        process.terminate()
-        _, error = process.communicate(timeout=20)
-        assert "Traceback" not in error
-        assert process.returncode == 143
+    return start
+
+
+def test_a_program_that_hangs_is_told_from_one_that_shows_nothing_new(
+    browser: Browser, start: Callable[..., str], started: list[subprocess.Popen[str]]
+) -> None:
+    browser.open(start("demo"))
+    browser.wait(f"{STATE} === 'online'")
+    started[0].send_signal(signal.SIGSTOP)
+    browser.wait(f"{STATE} === 'not connected'", 30)
+    started[0].send_signal(signal.SIGCONT)
+    browser.wait(f"{STATE} === 'online'", 30)
 
 
 def test_the_picture_moves_and_the_bars_follow_the_clip(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,11 @@ def test_a_file_beside_the_profile_goes_before_a_shipped_one(write: Write, tmp_p
     assert profile.detector == tmp_path / "../face.onnx"
 
 
+def test_null_is_as_if_it_were_left_out(write: Write) -> None:
+    names = [each.name for each in fields(Profile)]
+    assert read_profile(write(**dict.fromkeys(names))) == Profile()
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
@@ -72,19 +78,18 @@ def test_a_file_beside_the_profile_goes_before_a_shipped_one(write: Write, tmp_p
         ({"threads": 0}, "its threads is 0, a whole number from 1"),
         ({"threads": True}, "its threads is true"),
         ({"threads": 1.5}, "its threads is 1.5"),
-        ({"model": 7}, "its model is 7, a file's name or null"),
+        ({"model": 7}, "its model is 7, a file's name was wanted"),
         ({"model": "a\0b"}, "its model is"),
         ({"detector": ""}, "its detector is"),
         ({"detector_engine": "litert"}, 'is "litert", opencv or onnxruntime was wanted'),
-        ({"detector_engine": None}, "its detector_engine is null"),
-        ({"engine": "tensorrt"}, 'its engine is "tensorrt", onnxruntime, opencv, litert or null'),
+        ({"engine": "tensorrt"}, 'its engine is "tensorrt", onnxruntime or opencv or litert was'),
         ({"engine": []}, r"its engine is \[\]"),
         ({"sides": []}, r"its sides is \[\], a list"),
         ({"sides": 320}, "its sides is 320"),
         ({"sides": [320, 1e9]}, "a list of one to four whole numbers from 32 to 2000"),
         ({"detect_every": "often"}, 'its detect_every is "often", a number of frames'),
         ({"detect_every": 0}, "its detect_every is 0"),
-        ({"about": None}, "its about is null"),
+        ({"about": 7}, "its about is 7"),
     ],
 )
 def test_what_does_not_fit_is_said_in_one_sentence(

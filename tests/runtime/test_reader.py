@@ -93,6 +93,17 @@ def test_a_calibration_that_is_interrupted_begins_again() -> None:
     assert taken[0].rest == pytest.approx(TIRED)
 
 
+def test_the_largest_face_is_waited_for_where_it_is_doubted_at_first() -> None:
+    taken: list[tuple[int, Neutral]] = []
+    reader = Reader(LABELS)
+    reader.calibrate(0.5, lambda track, neutral: taken.append((track, neutral)))
+    for i in range(12):
+        read(reader, TIRED, [i / 10], 1, CROP if i > 3 else DARK)
+        read(reader, HAPPY, [i / 10], 2)
+    assert [track for track, _ in taken] == [1]
+    assert taken[0][1].rest == pytest.approx(TIRED)
+
+
 def test_frames_with_a_doubt_are_no_rest() -> None:
     taken: list[Neutral] = []
     reader = Reader(LABELS)
@@ -117,6 +128,13 @@ def test_faces_that_went_long_ago_take_no_memory() -> None:
     reader = Reader(LABELS)
     for track in range(1, 500):
         read(reader, SAD, [track * FORGET / 4], track)
+    assert len(reader._people) <= 6
+
+
+def test_where_time_runs_back_again_and_again_memory_does_not_grow() -> None:
+    reader = Reader(LABELS)
+    for track in range(1, 500):
+        read(reader, SAD, [100.0, 100.1, 50.0][track % 3 : track % 3 + 1], track)
     assert len(reader._people) <= 6
 
 

@@ -105,6 +105,17 @@ def test_hundreds_of_faces_make_a_picture_that_can_be_looked_at() -> None:
     assert draw(spans(*crowd)).shape[0] < 2000
 
 
+def test_a_legend_of_many_labels_has_several_lines() -> None:
+    found = spans((0.0, [(1, "happy", False)]), (1.0, [(1, "happy", False)]))
+    few = draw(found)
+    found.labels = tuple(f"a label of many words, number {i}" for i in range(12))
+    many = draw(found)
+    line = 26
+    assert (many.shape[0] - few.shape[0]) % line == 0
+    assert (many[14:30, SIDE + 1] == PALETTE[0]).all()
+    assert (many[14 + line : 30 + line, SIDE + 1] != INK).all()
+
+
 def test_what_is_kept_of_a_month_is_small_and_still_true() -> None:
     """A face that stays, happy every second hour, and a new one beside it each minute."""
     found = spans()

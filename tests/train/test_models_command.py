@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def test_the_list_is_of_commands_that_parse_and_is_what_is_still_to_do(
         (tmp_path / name).mkdir()
         for file in files:
             (tmp_path / name / file).touch()
+    (tmp_path / "small" / "ferplus").mkdir()
     (tmp_path / "my faces").mkdir()
     words = ["models", "--list", "--runs", str(tmp_path), "--data", str(tmp_path / "my faces")]
     assert main(words) == 0
@@ -41,6 +43,25 @@ def test_the_list_is_of_commands_that_parse_and_is_what_is_still_to_do(
         "edgemood train --recipe face --run R/face --data 'my faces'",
         "edgemood export R/face",
     ]
+
+
+def test_without_votes_there_is_no_network_of_them_to_export(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my runs" / "small").mkdir(parents=True)
+    for file in ("config.json", "model.keras"):
+        (tmp_path / "my runs" / "small" / file).touch()
+    words = ["models", "--list", "--runs", str(tmp_path / "my runs"), "--only"]
+    assert main([*words, "small"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("my runs/small'")
+    (tmp_path / "my runs" / "small" / "ferplus").mkdir()
+    (tmp_path / "my runs" / "small" / "ferplus" / "config.json").touch()
+    assert main([*words, "small", "nano"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].endswith("my runs/small/ferplus'")
+    taught = shlex.split(lines[2])
+    assert taught[taught.index("--teacher") + 1] == str(tmp_path / "my runs" / "small")
 
 
 def test_every_rung_is_trained_and_its_files_stay_with_its_run(

@@ -74,7 +74,26 @@ def test_a_network_of_another_shape_is_not_taken_over() -> None:
         unfold(folded, NETWORKS["nano"](7), np.zeros((2, 48, 48, 1), np.float32), 7)
 
 
-def test_a_layer_that_cannot_be_folded_is_refused() -> None:
-    model = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Rescaling(1, offset=-0.5)])
-    with pytest.raises(ValueError, match="rescaling"):
+L = keras.layers
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [L.Rescaling(1, offset=-0.5)],
+        [L.BatchNormalization(), L.Conv2D(4, 3)],
+        [L.Conv2D(4, 3, activation="relu"), L.BatchNormalization()],
+        [L.Conv2D(4, 3), L.ReLU(), L.BatchNormalization()],
+        [L.Conv2D(4, 3), L.MaxPooling2D(2), L.ReLU()],
+        [L.Conv2D(4, 3), L.BatchNormalization(), L.ReLU(max_value=6)],
+        [L.Conv2D(4, 3, activation="tanh"), L.ReLU()],
+        [L.Conv2D(4, 3), L.AveragePooling2D(2)],
+    ],
+    ids=lambda layers: "-".join(layer.name for layer in layers),
+)
+def test_a_layer_that_cannot_be_folded_where_it_is_is_refused(layers: list[keras.Layer]) -> None:
+    """Folded all the same, it would be another network."""
+    head = [L.GlobalAveragePooling2D(), L.Dense(7)]
+    model = keras.Sequential([keras.Input((48, 48, 1)), *layers, *head])
+    with pytest.raises(ValueError, match="can be folded"):
         fold(model, slice(7))

@@ -179,6 +179,34 @@ def test_copies_of_a_picture_are_held_back_together(tmp_path: Path) -> None:
     assert np.bincount(dataset.labels[held]).tolist() == [6, 6]  # 5 % of 50 pictures, three each
 
 
+def test_nearly_all_held_back_pictures_stay_so_when_some_are_added(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def add(first: int, count: int) -> None:
+        for label in ("a", "b"):
+            (tmp_path / label).mkdir(exist_ok=True)
+            for i in range(first, first + count):
+                # A name that sorts anywhere.
+                name = f"{rng.integers(10**9)}-{i}.png"
+                cv2.imwrite(str(tmp_path / label / name), rng.integers(0, 256, (48, 48), np.uint8))
+
+    def held() -> set[str]:
+        dataset = open_dataset(tmp_path)
+        return set(dataset.names[runs.hold_back(dataset)[1]].tolist())
+
+    add(0, 40)
+    before = held()
+    add(40, 4)
+    assert len(before) == 16
+    assert len(before - held()) <= 3
+
+
+def test_few_pictures_make_nobody_sure() -> None:
+    logits = np.tile([1.0, 0.0], (20, 1))  # all read rightly, 73 % sure
+    heat = runs.fit_temperature(logits, np.zeros(20, int))
+    assert 1 / (1 + np.exp(-1 / heat)) == pytest.approx(21 / 22, abs=1e-3)
+
+
 def test_temperature_undoes_overconfidence() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (20_000, 5))
@@ -192,12 +220,21 @@ def test_temperature_undoes_overconfidence() -> None:
     [
         (("big", None, None, 0, None), "no recipe 'big': small, nano, teacher, seed"),
         (("nano", "{data}", 0, 0, None), "0 epochs"),
+        (("nano", "{data}", None, -1, None), "--seed is -1: a number from 0 to"),
         (("nano", "{data}", None, 0, "{run}"), "holds a run already"),
         (("seed", "{data}", 1, 0, None, ["{run}"]), "'seed' learns from no teacher"),
         (("nano", "{data}", 1, 0, None, [Path("nowhere")]), "nowhere has no model.keras"),
         (("nano", "{data}", 1, 0, None, [], Path("nowhere")), "Name one with --weights"),
     ],
-    ids=["unknown recipe", "no epochs", "folder in use", "no student", "no teacher", "no weights"],
+    ids=[
+        "unknown recipe",
+        "no epochs",
+        "no seed",
+        "folder in use",
+        "no student",
+        "no teacher",
+        "no weights",
+    ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(
     arguments: tuple, says: str, run: Path, pattern_folder: Path
@@ -208,6 +245,35 @@ def test_what_does_not_fit_is_refused_in_one_sentence(
     )
     with pytest.raises(EdgemoodError, match=says):
         runs.start(name, data, epochs, seed, folder and Path(folder), *teachers)
+
+
+def test_a_run_does_not_go_on_with_other_pictures_or_without_its_teacher(
+    run: Path, pattern_folder: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(pattern_folder, tmp_path / "data"))
+    teacher = Path(shutil.copytree(run, tmp_path / "teacher"))
+    started = runs.start("nano", str(data), 1, 0, tmp_path / "run", [teacher])
+    shutil.rmtree(teacher)
+    with pytest.raises(EdgemoodError, match="teacher, the teacher of"):
+        runs.train(started)
+    picture = (data / "train" / "rows" / "1.png").read_bytes()
+    (data / "train" / "rows" / "0-new.png").write_bytes(picture)
+    with pytest.raises(EdgemoodError, match="data has changed since"):
+        runs.train(started)
+
+
+def test_a_network_that_cannot_be_deployed_is_refused_before_it_is_trained(
+    pattern_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(outputs: int) -> keras.Model:
+        layers = [keras.layers.Conv2D(4, 3, 8), keras.layers.ReLU(max_value=6)]
+        head = [keras.layers.Flatten(), keras.layers.Dense(outputs)]
+        return keras.Sequential([keras.Input((48, 48, 1)), *layers, *head])
+
+    monkeypatch.setitem(NETWORKS, "nano", odd)
+    with pytest.raises(EdgemoodError, match="'nano' cannot be deployed: re_lu"):
+        runs.start("nano", str(pattern_folder), 1, 0, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_finished_run_is_not_resumed(run: Path, tmp_path: Path) -> None:

@@ -26,10 +26,12 @@ from edgemood.yunet import STRIDES, faces_in
 SIZES = ((128, 160), (256, 320))  # height, width
 FRAMES = 800
 MILD = Variety(turn=(5.0, 10.0), harsh=0.05, plain=1.0)
-# False faces per frame that calibration allows each grid, the finest first, at each of these sizes,
-# on negatives that have been learnt from. Chosen after a look at people, negatives and clips that
-# were not: the finest grid can't have fewer without losing faces, the others can.
-ALLOWED = (1.75 / 200, 0.35 / 200, 1.25 / 200)
+# False faces per frame that calibration allows each grid, the finest first, at each of these
+# sizes, on negatives that have been learnt from; 0: the grid is shut, as it answers for no face.
+# Chosen after a look at people, negatives and clips that were not: the finest grid can't have fewer
+# without losing faces, the coarsest can.
+ALLOWED = (1.75 / 200, 0.0, 1.25 / 200)
+SHUT = -30.0  # added to a shut grid's logits
 CALIBRATED = (*SIZES, (512, 640))
 
 Images = TypeVar("Images", np.ndarray, list[Picture])
@@ -49,7 +51,7 @@ class Judged:
 
 def calibrate(network: keras.Model, negatives: list[Picture]) -> tuple[float, ...]:
     """What to add to the logits of both scores in each grid, the finest first, so that a score of
-    0.6 is as rare as ALLOWED says where no face is; at most 3 either way.
+    0.6 is as rare as ALLOWED says where no face is; at most 3 either way, or SHUT.
 
     Each grid by itself: what a fine one takes for a face is smaller and more frequent, and faces
     in it are those that a common shift would lose.
@@ -70,6 +72,9 @@ def deceptive(network: keras.Model, negatives: list[Picture]) -> list[Picture]:
 
 
 def _shift(logits: np.ndarray, allowed: float) -> float:
+    if not allowed:
+        return SHUT
+
     def rate(shift: float) -> float:
         return float((_scores(logits + shift) >= SURE).mean())
 

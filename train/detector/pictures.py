@@ -115,6 +115,13 @@ def read(archive: Path, labels: Path) -> Bank:
             part: sorted(n for n in members.namelist() if n.startswith(f"{part}/") and n[-1] != "/")
             for part in ("people", "crops", "negatives")
         }
+        people = {person_of(name) for name in names["people"]}
+        if min(len(people), len(names["negatives"])) < 2:
+            raise EdgemoodError(
+                f"{archive} has frames of {len(people)} people and {len(names['negatives'])} "
+                "pictures without a face: at least two of each were wanted, one to learn from and "
+                "one to judge by. Add some in people/ and negatives/."
+            )
         images = {part: [_decoded(members, name) for name in names[part]] for part in names}
         points = _annotations(members)
     dataset = expressions_beside(archive)
@@ -159,7 +166,7 @@ def split(bank: Bank, share: float, seed: int) -> tuple[Bank, Bank]:
     """
     rng = np.random.default_rng(seed)
     persons = sorted({picture.person for picture in bank.faces["people"]})
-    held = set(rng.permutation(persons)[: round(share * len(persons))].tolist())
+    held = set(rng.permutation(persons)[: max(1, round(share * len(persons)))].tolist())
     out = rng.permutation(len(bank.negatives)) < share * len(bank.negatives)
     banks = [
         Bank(
@@ -265,9 +272,18 @@ def _decoded(members: zipfile.ZipFile, name: str) -> np.ndarray:
 
 def _annotations(members: zipfile.ZipFile) -> dict[str, np.ndarray]:
     """Name of a frame -> five landmarks of its face."""
-    rows = csv.reader(io.StringIO(members.read(KEYPOINTS).decode()))
-    next(rows)
-    return {row[0]: five_of(np.array(row[1:], np.float32).reshape(68, 2)) for row in rows}
+    points = {}
+    try:
+        rows = csv.reader(io.StringIO(members.read(KEYPOINTS).decode()))
+        next(rows, None)
+        for row in filter(None, rows):
+            points[row[0]] = five_of(np.array(row[1:], np.float32).reshape(68, 2))
+    except (ValueError, csv.Error) as error:
+        raise EdgemoodError(
+            f"{members.filename}: {KEYPOINTS} cannot be read after {len(points)} rows: {error}. A "
+            "header, then names with 68 landmarks each, x and y in turns, were wanted."
+        ) from error
+    return points
 
 
 def _expressions(dataset: Dataset) -> Iterator[np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from edgemood.benchmarks import plots
 from edgemood.console import markdown_table
@@ -102,6 +102,10 @@ def curves(history: list[dict[str, float]]) -> Figure:
         axes.plot(epochs, values, color=colour, label=label, marker=marker)
     axes.set(xlabel="epoch", ylabel="loss", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    # Plain numbers: the losses of a whole run lie within a decade, where the usual labels are
+    # 3.4 x 10^0.
+    for place in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        place(LogFormatter(minor_thresholds=(2, 0.5)))
     _plain(axes)
     return figure
 

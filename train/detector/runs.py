@@ -8,6 +8,7 @@ at its end `history.csv`, `curves.png`, `recall.png`, `weights.npz` (to begin an
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def start(
         )
     recipe = recipe or fit.Recipe()
     epochs = runs.epochs_of(epochs, recipe.epochs)
-    archive = pictures.archive_in(path).resolve()
+    archive = pictures.archive_in(path).absolute()
     if weights:
         fit.load_weights(detector(), weights)
     return runs.new_folder(
@@ -55,7 +56,7 @@ def start(
             "name": NAME,
             "recipe": asdict(recipe),
             "epochs": epochs,
-            "seed": seed,
+            "seed": runs.checked_seed(seed),
             "weights": str(weights.resolve()) if weights else None,
             "data": str(archive),
             "edgemood": edgemood.__version__,
@@ -124,4 +125,4 @@ def _finish(
     runs.write_config(folder, config)
     runs.save_model(folder, network)
     (folder / runs.CHECKPOINT).unlink(missing_ok=True)
-    say(f"done: {folder / 'report.md'}; next: edgemood export {folder}")
+    say(f"done: {folder / 'report.md'}; next: edgemood export {shlex.quote(str(folder))}")

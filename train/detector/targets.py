@@ -17,14 +17,18 @@ from edgemood.yunet import STRIDES, encode, grid
 
 # From which to which size, the root of its area in pixels, a face suits each grid, finest first.
 # Where two suit, both answer: a face that grows from frame to frame is never between them. The
-# finest goes on as far as it can bear: of faces of 36 to 40 px, its landmarks are 4.5 % of the
-# width off, the next one's 6.7 %. When it went to 34 px, there were twice as many false faces.
-SUITS = np.array([(0.0, 54.0), (42.0, 67.0), (54.0, np.inf)])
+# middle grid answers for none, and only helps the finest: wherever a neighbour could answer too,
+# its landmarks were farther off (5.4 to 6.8 % of the width, theirs 4.3 to 5.2), and without it
+# there are fewer false faces.
+NONE = (np.inf, 0.0)
+SUITS = np.array([(0.0, 56.0), NONE, (51.0, np.inf)])
 # Strides from a face's centre within which a cell answers, and within which it may: it is not
 # told what to say, because one cell's step is no difference worth learning. The same for sizes.
 NEAR, NEARBY = 1.0, 1.6
-SLACK = 1.3
-BOX, POINTS = 2.0, 9.0  # weights of the losses beside the scores'
+SLACK = 1.15
+BOX, POINTS = 2.0, 14.0  # weights of the losses beside the scores'
+# Landmarks that lie 1 / FAR of the width off, along either axis, are worth no score at all.
+FAR = 5.0
 FOCUS = 2.0  # exponent of the quality focal loss, as its authors have it
 
 
@@ -64,18 +68,19 @@ def loss(wanted: Any, said: Any) -> Any:
     """One number for a batch: `wanted` and logits `said`, both float32 [N, cells, 16].
 
     Scores: quality focal loss (Li et al. 2020, arXiv:2006.04388, section 3), for obj of being a
-    face, for cls of the overlap of the said box with the wanted one, so that the better of two
-    boxes has the higher score. Boxes: `box_loss`. Landmarks: smooth L1 in box widths. All are
-    sums over the cells divided by the number of cells with a face.
+    face, for cls of the overlap of the said box with the wanted one times how near its landmarks
+    are, so that of two answers the better has the higher score. Boxes: `box_loss`. Landmarks:
+    smooth L1 in box widths. All are sums over the cells divided by the number of cells with a face.
     """
     judged, here = wanted[..., 0], wanted[..., 1]
     faces = ops.maximum(ops.sum(here), 1.0)
     lost, overlap = box_loss(wanted[..., 2:6], said[..., 2:6])
-    quality = ops.stop_gradient(overlap) * here
-    scores = _focal(quality, said[..., 0]) + _focal(here, said[..., 1])
     width = ops.exp(wanted[..., 4:5])
     apart = ops.abs(wanted[..., 6:] - said[..., 6:]) / width
     points = ops.mean(ops.where(apart < 0.05, apart**2 / 0.1, apart - 0.025), axis=-1)
+    close = ops.maximum(1 - FAR * ops.mean(apart, axis=-1), 0.0)
+    quality = ops.stop_gradient(overlap * close) * here
+    scores = _focal(quality, said[..., 0]) + _focal(here, said[..., 1])
     return (ops.sum(judged * scores) + ops.sum(here * (BOX * lost + POINTS * 5 * points))) / faces
 
 

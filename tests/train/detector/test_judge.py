@@ -70,6 +70,11 @@ def test_scores_of_each_grid_are_shifted_until_so_many_pictures_show_a_face(
             for step in (-1e-5, 1e-5)  # pictures may have nearly the same score
         ]
         assert shown[0] == count < shown[1]
+    monkeypatch.setattr(judge, "ALLOWED", (3 / 12, 0, 4 / 12))
+    assert judge.calibrate(wild, negatives) == (shifts[0], judge.SHUT, shifts[2])
+    assert (
+        max(highest(wild, picture, judge.SIZES[0], judge.SHUT)[1] for picture in negatives) < SURE
+    )
 
 
 def fold_wider(network: keras.Model) -> keras.Model:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -64,6 +66,27 @@ def test_an_annotation_and_the_teacher_meet_in_the_middle() -> None:
 def test_what_is_no_archive_of_people_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(EdgemoodError, match=r"faces\.zip is not a zip with people_keypoints"):
         pictures.archive_in(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "negatives", "says"),
+    [
+        ("file,x\npeople/A_1.jpg,1,2\n", 2, "keypoints.csv cannot be read after 0 rows"),
+        ("file,x\n\n", 0, "frames of 2 people and 0 pictures without a face"),
+    ],
+)
+def test_an_archive_that_lacks_something_is_refused_in_one_sentence(
+    tmp_path: Path, rows: str, negatives: int, says: str
+) -> None:
+    picture = cv2.imencode(".png", np.zeros((64, 64), np.uint8))[1].tobytes()
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as members:
+        members.writestr("people_keypoints.csv", rows)
+        for name in ("A_1", "B_1"):
+            members.writestr(f"people/{name}.jpg", picture)
+        for number in range(negatives):
+            members.writestr(f"negatives/{number}.jpg", picture)
+    with pytest.raises(EdgemoodError, match=says):
+        pictures.read(tmp_path / "faces.zip", tmp_path / "labels.npz")
 
 
 @pytest.mark.parametrize(

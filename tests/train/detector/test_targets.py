@@ -67,6 +67,17 @@ def test_saying_what_is_wanted_costs_nothing_and_anything_else_something() -> No
         assert float(loss(wanted[None], wrong)) > 0.05, column
 
 
+def test_of_two_answers_with_the_same_box_that_with_the_nearer_landmarks_scores_higher() -> None:
+    wanted = targets(face(40), HEIGHT, WIDTH)
+    here = wanted[:, 1] == 1
+    doubtful, sure = logits(wanted), logits(wanted)
+    doubtful[:, here, 0] = 0
+    assert float(loss(wanted[None], sure)) < float(loss(wanted[None], doubtful))
+    for said in (doubtful, sure):
+        said[:, here, 6:] += 0.25 * np.exp(wanted[here, 4:5])  # a quarter of the width off
+    assert float(loss(wanted[None], sure)) > float(loss(wanted[None], doubtful))
+
+
 def test_a_false_face_costs_except_where_a_face_is_left_open() -> None:
     wanted = targets(face(40, sure=0), HEIGHT, WIDTH)
     said = logits(wanted)
