@@ -129,7 +129,8 @@ def detector_page(card: Mapping[str, str], parameters: int, size: int) -> str:
 - Input: `input`, `float32 [1, 3, height, width]`, BGR, 0..255, both sides multiples of 32. The
   colours are weighed to gray inside.
 - Output: `cls_s`, `obj_s`, `bbox_s`, `kps_s` for each stride s of 8, 16 and 32, as YuNet has them
-  (Wu et al. 2023, doi:10.1007/s11633-023-1423-y), so that `cv2.FaceDetectorYN` runs it.
+  (Wu et al. 2023, doi:10.1007/s11633-023-1423-y), so that `cv2.FaceDetectorYN` runs it. The scores
+  of stride 16 are always 0: the other two share all sizes of faces.
 - Size: {parameters:,} parameters, a byte for each weight of a kernel, {size / 1000:.0f} kB.
 - Trained on: {card.get("training_data", "not said")}.
 
