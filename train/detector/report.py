@@ -83,7 +83,7 @@ def write(
     history: list[dict[str, float]],
     ours: Judged,
     teachers: Judged,
-    found: dict[str, float],
+    found: dict[str, tuple[float, float]],
 ) -> None:
     """Write `curves.png`, `recall.png` and `report.md` into a run folder."""
     plots.save(curves(history), folder / "curves.png")
@@ -131,9 +131,9 @@ def text(
     history: list[dict[str, float]],
     ours: Judged,
     teachers: Judged,
-    found: dict[str, float],
+    found: dict[str, tuple[float, float]],
 ) -> str:
-    """The run's report as Markdown."""
+    """The run's report as Markdown. found: of each expression, by the network and by YuNet."""
     rows = []
     for size in SIZES:
         for who, some in (("face", ours), ("YuNet", teachers)):
@@ -179,11 +179,13 @@ def text(
     if found:
         lines += [
             markdown_table(
-                ("expression", "found"), [(name, f"{share:.1%}") for name, share in found.items()]
+                ("expression", "face", "YuNet"),
+                [(name, *(f"{share:.1%}" for share in both)) for name, both in found.items()],
             ),
             "",
             f"{PER_EXPRESSION} faces of each expression, a third to two thirds of the height of "
-            f"a frame of {_named(SIZES[0])} that they are put into without surroundings.",
+            f"a frame of {_named(SIZES[0])} that they are put into without surroundings: the share "
+            "found there.",
             "",
         ]
     lines += [

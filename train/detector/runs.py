@@ -115,7 +115,11 @@ def _finish(
     detect = judge.detector_of(network)
     ours = judge.judge(dict.fromkeys(judge.SIZES, detect), held_out)
     teachers = judge.judge({size: judge.teacher_at(size[1]) for size in judge.SIZES}, held_out)
-    expressions = report.expressions(detect, Path(config["data"]), held_out)
+    found, taught = (
+        report.expressions(each, Path(config["data"]), held_out)
+        for each in (detect, judge.teacher_at(judge.SIZES[0][1]))
+    )
+    expressions = {name: (found[name], taught[name]) for name in found}
 
     config["seconds"] = round(state.seconds)
     config["card"] = report.card(bank, ours, shifts)
