@@ -104,8 +104,8 @@ def curves(history: list[dict[str, float]]) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     # Plain numbers: the losses of a whole run lie within a decade, where the usual labels are
     # 3.4 x 10^0.
-    for place in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        place(LogFormatter(minor_thresholds=(2, 0.5)))
+    for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        set_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     _plain(axes)
     return figure
 

@@ -18,7 +18,7 @@ from edgemood.yunet import STRIDES, encode, grid
 # From which to which size, the root of its area in pixels, a face suits each grid, finest first.
 # Where two suit, both answer: a face that grows from frame to frame is never between them. The
 # middle grid answers for none, and only helps the finest: wherever a neighbour could answer too,
-# its landmarks were farther off (5.4 to 6.8 % of the width, theirs 4.3 to 5.2), and without it
+# its landmarks were farther off (5.4 to 6.5 % of the width, theirs 4.3 to 5.5), and without it
 # there are fewer false faces.
 NONE = (np.inf, 0.0)
 SUITS = np.array([(0.0, 56.0), NONE, (51.0, np.inf)])
