@@ -122,9 +122,7 @@ def _check(args: argparse.Namespace) -> None:
             "--json - and --markdown - would both be on the standard output: name a file for one."
         )
     for option in ("json", "markdown"):
-        name = getattr(args, option)
-        if name not in (None, "-"):
-            require_place(name, f"--{option}")
+        require_place(getattr(args, option), f"--{option}")
     if args.plots:
         import matplotlib  # noqa: F401  # says so, where it is not installed
 

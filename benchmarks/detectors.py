@@ -87,8 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--json", metavar="FILE", help="write all figures and times as JSON; - for stdout alone")
     args = parser.parse_args(argv)
     try:
-        if args.json not in (None, "-"):
-            require_place(args.json, "--json")
+        require_place(args.json, "--json")
         lookers = open_lookers("first", args.first) + open_lookers("second", args.second)
         compared = compare(lookers, args.clips)
         if args.json != "-":

@@ -62,8 +62,7 @@ def main(args: argparse.Namespace) -> int:
     from edgemood.files import require_place, write_text
     from edgemood.machine import cores
 
-    if args.json not in (None, "-"):
-        require_place(args.json, "--json")
+    require_place(args.json, "--json")
     candidates = open_candidates(args.models, args.engine, threads=cores())
     dataset = open_dataset(args.data)
     folder = _folder(args)

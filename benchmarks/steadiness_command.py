@@ -93,8 +93,7 @@ def main(args: argparse.Namespace) -> int:
 
     if args.steps < 1:
         raise EdgemoodError(f"{args.steps} steps show nothing: --steps 1 or more.")
-    if args.json not in (None, "-"):
-        require_place(args.json, "--json")
+    require_place(args.json, "--json")
     cv2.setNumThreads(1)
     model = EmotionModel(args.model or default_model())
     part = open_dataset(args.data).split(args.split)

@@ -85,11 +85,14 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             Path(temporary).unlink(missing_ok=True)
 
 
-def require_place(path: str | os.PathLike[str], option: str = "") -> None:
+def require_place(path: str | os.PathLike[str] | None, option: str = "") -> None:
     """Raise EdgemoodError where no file can be written there: before the work that it will hold.
 
-    option: the one that names another place, for the message.
+    path: None and "-", the standard output, need no place. option: the one that names another
+    place, for the message.
     """
+    if path in (None, "-"):
+        return
     target = Path(path).absolute()
     if target.exists() and not target.is_file() and not target.is_dir():
         return  # a device or a pipe

@@ -33,9 +33,7 @@ LIMITS = {
 }
 
 
-def card_page(
-    cards: Mapping[str, tuple[Card, int]], split: str, data: str, folder: str = "models"
-) -> str:
+def card_page(cards: Mapping[str, tuple[Card, int]], split: str, data: str, folder: str) -> str:
     """Markdown with YAML front matter.
 
     cards: file name -> its card and its size in bytes. split: what the judged pictures are called.

@@ -248,7 +248,6 @@ def main(args: argparse.Namespace) -> int:
     from edgemood.runtime.pipeline import Pipeline, default_model
     from edgemood.runtime.profile import MOST_THREADS, Profile, read_profile
     from edgemood.runtime.sinks import CsvRows, JsonLines, Window, no_display, save_sink
-    from edgemood.runtime.sinks.base import spare
     from edgemood.runtime.timeline import Timeline
 
     if args.raw and (args.calibrate or args.neutral or args.save_neutral):
@@ -278,9 +277,6 @@ def main(args: argparse.Namespace) -> int:
         with Stop() as stop, ExitStack() as stack:
             source, stands_in = _source(args)
             stack.enter_context(source)
-            for option in WRITTEN:
-                if (path := getattr(args, option)) and path != "-":
-                    spare(os.path.expanduser(path), source)
             for option in ("timeline", "calibrate", "save_neutral"):
                 if source.is_pictures and getattr(args, option):
                     raise EdgemoodError(
@@ -326,13 +322,13 @@ def main(args: argparse.Namespace) -> int:
                 rows = CsvRows(args.csv, model.labels, source, args.append)
                 sinks.append(stack.enter_context(rows))
             if args.timeline:
-                sinks.append(stack.enter_context(Timeline(args.timeline)))
+                sinks.append(stack.enter_context(Timeline(args.timeline, source)))
             if args.save_neutral and headless and not args.calibrate:
                 raise EdgemoodError(
                     "--save-neutral goes with --calibrate, or with key c in a window: add "
                     "--calibrate SECONDS, or leave it out."
                 )
-            rest = RestingFace(pipeline, args.save_neutral)
+            rest = RestingFace(pipeline, args.save_neutral, source)
             if args.calibrate:
                 rest.take(args.calibrate)
             if args.serve:
@@ -478,10 +474,12 @@ class RestingFace:
 
     SECONDS = 3.0  # for a key: long enough to average over a blink
 
-    def __init__(self, pipeline: Pipeline, path: str | None) -> None:
+    def __init__(self, pipeline: Pipeline, path: str | None, source: Source) -> None:
         from edgemood.files import require_place
+        from edgemood.runtime.sinks.base import spare
 
         if path:
+            spare(path, source)
             require_place(path, "--save-neutral")
         self._pipeline, self._path = pipeline, path
         self.is_wanted = False  # it was asked for, and not seen for long enough yet

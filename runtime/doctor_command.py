@@ -32,8 +32,7 @@ def main(args: argparse.Namespace) -> int:
     from edgemood.files import require_place, write_text
     from edgemood.runtime.doctor import examine, to_json
 
-    if args.json not in (None, "-"):
-        require_place(args.json, "--json")
+    require_place(args.json, "--json")
     checks = list(track(examine(), "examining"))
     wrong = sum(check.state == "wrong" for check in checks)
     if args.json == "-":

@@ -18,7 +18,9 @@ from edgemood.files import require_place
 from edgemood.runtime.draw import INK, MUTED, PALETTE, PAPER, Colour, paint
 from edgemood.runtime.letters import baseline, written
 from edgemood.runtime.sinks import Result, Sink
+from edgemood.runtime.sinks.base import spare
 from edgemood.runtime.sinks.pictures import write_picture
+from edgemood.runtime.sources import Source
 
 # Seconds without a frame that make a gap, as a frame without the face does.
 GAP = 2.0
@@ -119,10 +121,12 @@ def longest(seconds: Mapping[int, float]) -> list[int]:
 class Timeline(Sink):
     """Draws all that was read when the source has ended.
 
-    path: of a picture. Where no frame came, nothing is written.
+    path: of a picture. source: what it is of; EdgemoodError where the picture would replace that.
+    Where no frame came, nothing is written.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], source: Source | None = None) -> None:
+        spare(os.path.expanduser(path), source)
         self._path = picture_path(path)
         self._spans = Spans()
 

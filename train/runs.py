@@ -181,7 +181,7 @@ def train(folder: Path) -> None:
     config = read_config(folder)
     recipe = _recipe(config["recipe"])
     dataset = open_dataset(config["data"])
-    if config.get("fingerprint", dataset.fingerprint()) != dataset.fingerprint():
+    if config.get("fingerprint") not in (None, dataset.fingerprint()):
         raise EdgemoodError(
             f"{dataset.path} has changed since {folder} was started: other pictures would be held "
             "back. Bring back what it was, or start a new run."

@@ -5,7 +5,6 @@ const $ = (id) => document.getElementById(id);
 const FACES = 12; // cards at a time: a crowd is counted, not listed
 const ROWS = 5; // faces in the timeline, those seen most and those seen now
 const OK = "online";
-
 const SILENCE = 10; // seconds: the program says something every second
 
 let socket = null;

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from edgemood.benchmarks import plots
 from edgemood.console import markdown_table
-from edgemood.datasets import TRAINING
+from edgemood.datasets import TRAINING, Dataset
 from edgemood.detection import width_classes
 from edgemood.files import write_text
 from edgemood.train.detector.judge import (
@@ -35,16 +35,20 @@ ASKED = (
 )  # fmt: skip
 
 
-def expressions(detect: Detector, data: Path, held_out: Bank) -> dict[str, float]:
-    """Class -> share of its faces that are found, in a split not learnt from; may be empty."""
+def expressions_to_judge(data: Path) -> Dataset | None:
+    """Faces of each expression, of a split not learnt from, where there is one beside the data."""
     dataset = expressions_beside(archive_in(data))
     if dataset is None or (judged := dataset.split(None)).splits[0] == TRAINING:
-        return {}
+        return None
     chosen = np.concatenate(
         [np.flatnonzero(judged.labels == label)[:PER_EXPRESSION]
          for label in range(len(judged.classes))]
     )  # fmt: skip
-    judged = judged.select(chosen)
+    return judged.select(chosen)
+
+
+def expressions(detect: Detector, judged: Dataset, held_out: Bank) -> dict[str, float]:
+    """Class -> share of its faces that are found."""
     shares = recall_of_expressions(detect, judged.images(), judged.labels, held_out)
     present = np.unique(judged.labels)  # a class may have no picture in this split
     return {judged.classes[label]: share for label, share in zip(present, shares.tolist())}

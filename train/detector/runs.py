@@ -115,11 +115,13 @@ def _finish(
     detect = judge.detector_of(network)
     ours = judge.judge(dict.fromkeys(judge.SIZES, detect), held_out)
     teachers = judge.judge({size: judge.teacher_at(size[1]) for size in judge.SIZES}, held_out)
-    found, taught = (
-        report.expressions(each, Path(config["data"]), held_out)
-        for each in (detect, judge.teacher_at(judge.SIZES[0][1]))
-    )
-    expressions = {name: (found[name], taught[name]) for name in found}
+    expressions: dict[str, tuple[float, float]] = {}
+    if (judged := report.expressions_to_judge(Path(config["data"]))) is not None:
+        found, taught = (
+            report.expressions(each, judged, held_out)
+            for each in (detect, judge.teacher_at(judge.SIZES[0][1]))
+        )
+        expressions = {name: (found[name], taught[name]) for name in found}
 
     config["seconds"] = round(state.seconds)
     config["card"] = report.card(bank, ours, shifts)

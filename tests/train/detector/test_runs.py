@@ -109,7 +109,9 @@ def test_expressions_without_a_picture_to_judge_by_are_left_out(
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
     nobody = np.empty((0, 15), np.float32)
     bank = pictures.Bank({}, [pictures.Picture((np.zeros((100, 120), np.uint8),), nobody)])
-    found = report.expressions(lambda images: [nobody] * len(images), tmp_path, bank)
+    judged = report.expressions_to_judge(tmp_path)
+    assert judged is not None
+    found = report.expressions(lambda images: [nobody] * len(images), judged, bank)
     assert found == {"angry": 0, "sad": 0}
 
 
